@@ -1,0 +1,1 @@
+"""What we claim, measured: each module prints its table (`python -m benchmarks.NAME`)."""

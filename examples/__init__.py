@@ -1,0 +1,1 @@
+"""Dataset files: the bundled sample and real sets."""

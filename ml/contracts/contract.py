@@ -1,0 +1,107 @@
+"""What a table promises: its grain, key and columns, declared once.
+
+Everything else derives from here: the check on write, the blocking asset check,
+the page `docs/tables.md`, the schemas compared with dbt's manifest and Feast.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml.errors import ContractError, LeakageError
+
+Layer = Literal["raw", "mart", "text", "interests", "graph", "output", "features", "monitoring"]
+
+# "daily": a partition holds that day's rows, history is every partition up to the day.
+# "snapshot": a partition holds everything as known at the day's end.
+Grain = Literal["daily", "snapshot"]
+
+STRING = pa.string()
+FLOAT = pa.float64()
+INTEGER = pa.int64()
+BOOLEAN = pa.bool_()
+DAY = pa.date32()
+# Microseconds: nanosecond timestamps with a zone break DuckDB 2.0 readers (Feast's among them).
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+STRINGS = pa.list_(pa.string())
+FLOATS = pa.list_(pa.float64())
+VECTOR = pa.list_(pa.float32())
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its Arrow type, whether it may be null, and one line of meaning with its unit."""
+
+    name: str
+    dtype: pa.DataType
+    description: str
+    nullable: bool = False
+
+
+@dataclass(frozen=True)
+class TableContract:
+    """A table's promise. `row` says what one row is; `key` is unique within a partition."""
+
+    name: str
+    layer: Layer
+    grain: Grain
+    row: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema, nullability included."""
+        return pa.schema([pa.field(column.name, column.dtype, nullable=column.nullable) for column in self.columns])
+
+    def empty(self) -> pa.Table:
+        """A table of this contract without rows."""
+        return self.schema.empty_table()
+
+    def conform(self, table: pa.Table) -> pa.Table:
+        """Select, order and cast to the contract's columns, then check every promise.
+
+        Raises `ContractError` with every failure found: missing columns, casts that
+        lose data, nulls where none may be, duplicate keys.
+        """
+        missing = [column.name for column in self.columns if column.name not in table.column_names]
+        if missing:
+            raise ContractError(self.name, [f"column {name} is missing; found {', '.join(table.column_names)}" for name in missing])
+        try:
+            # Cast by field, not by schema, so that nulls reach our own message below.
+            arrays = [table.column(column.name).cast(column.dtype) for column in self.columns]
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise ContractError(self.name, [str(error)]) from error
+        conformed = pa.table(arrays, names=[column.name for column in self.columns])
+        failures = [*self._null_failures(conformed), *self._key_failures(conformed)]
+        if failures:
+            raise ContractError(self.name, failures)
+        return conformed.cast(self.schema)
+
+    def _null_failures(self, table: pa.Table) -> list[str]:
+        return [
+            f"column {column.name} holds {table.column(column.name).null_count} null(s)"
+            for column in self.columns
+            if not column.nullable and table.column(column.name).null_count
+        ]
+
+    def _key_failures(self, table: pa.Table) -> list[str]:
+        if not self.key:
+            return []
+        num_keys = table.group_by(list(self.key)).aggregate([]).num_rows
+        return [] if num_keys == table.num_rows else [f"key ({', '.join(self.key)}) repeats in {table.num_rows - num_keys} row(s)"]
+
+
+def check_no_leakage(table: pa.Table, *, name: str, column: str, as_of: datetime) -> None:
+    """Raise `LeakageError` if any `column` (timestamp) is at or after `as_of`."""
+    late = table.filter(pc.greater_equal(table.column(column), pa.scalar(as_of, TIMESTAMP)))
+    if late.num_rows:
+        raise LeakageError(name, num_rows=late.num_rows, latest=pc.max(late.column(column)).as_py(), as_of=as_of)
+
+
+def partition_name(day: date) -> str:
+    """The partition key of a day, ISO `YYYY-MM-DD`."""
+    return day.isoformat()

@@ -1,0 +1,133 @@
+"""Contracts of the tables that hold what things mean: embeddings, interests, graph."""
+
+from ml.contracts.contract import (
+    FLOAT,
+    FLOATS,
+    INTEGER,
+    STRING,
+    STRINGS,
+    TIMESTAMP,
+    VECTOR,
+    Column,
+    TableContract,
+)
+
+ITEM_EMBEDDINGS = TableContract(
+    name="item_embeddings",
+    layer="text",
+    grain="snapshot",
+    row="item known at the day's end",
+    key=("item_id",),
+    columns=(
+        Column("item_id", STRING, "item"),
+        Column("text_hash", STRING, "sha256 of the text that was encoded"),
+        Column("space_id", STRING, "embedding space: model, revision, pooling, normalisation, dimension"),
+        Column("vector", VECTOR, "unit vector, shape [D]"),
+    ),
+)
+
+USER_TEXT_EMBEDDINGS = TableContract(
+    name="user_text_embeddings",
+    layer="text",
+    grain="snapshot",
+    row="user who has written something",
+    key=("user_id",),
+    columns=(
+        Column("user_id", STRING, "inside user id"),
+        Column("num_texts", INTEGER, "texts behind the vector"),
+        Column("last_text_at", TIMESTAMP, "newest of them, UTC"),
+        Column("space_id", STRING, "embedding space, the same as the items'"),
+        Column("vector", VECTOR, "time-decayed mean of the texts' vectors, normalised, shape [D]"),
+    ),
+)
+
+INTEREST_POINTS = TableContract(
+    name="interest_points",
+    layer="interests",
+    grain="snapshot",
+    row="interest point",
+    key=("interest_id",),
+    columns=(
+        Column("interest_id", STRING, "stable id: kind and normalised name"),
+        Column("name", STRING, "name shown to people"),
+        Column("kind", STRING, "tag, category or keyphrase"),
+        Column("num_items", INTEGER, "items that carry it"),
+        Column("specificity", FLOAT, "smoothed inverse document frequency, natural log"),
+        Column("space_id", STRING, "embedding space of the vector"),
+        Column("vector", VECTOR, "normalised weighted mean of its items' vectors, shape [D]"),
+    ),
+)
+
+ITEM_INTERESTS = TableContract(
+    name="item_interests",
+    layer="interests",
+    grain="snapshot",
+    row="item, interest point",
+    key=("item_id", "interest_id"),
+    columns=(
+        Column("item_id", STRING, "item"),
+        Column("interest_id", STRING, "interest point"),
+        Column("weight", FLOAT, "how much of the item it is, in (0, 1]; an item's weights have unit L2 norm"),
+    ),
+)
+
+USER_INTERESTS = TableContract(
+    name="user_interests",
+    layer="interests",
+    grain="snapshot",
+    row="user, interest point",
+    key=("user_id", "interest_id"),
+    columns=(
+        Column("user_id", STRING, "inside user id"),
+        Column("interest_id", STRING, "interest point"),
+        Column("weight", FLOAT, "in [-1, 1]; a user's strongest has magnitude 1; below 0: dislikes it"),
+        Column("num_items", INTEGER, "items behind it"),
+        Column("first_seen_at", TIMESTAMP, "first event behind it, UTC"),
+        Column("last_seen_at", TIMESTAMP, "last event behind it, UTC"),
+        Column("item_ids", STRINGS, "items that gave it, strongest first (a few)"),
+        Column("item_weights", FLOATS, "their shares of the interest before scaling, same order"),
+    ),
+)
+
+KNOWLEDGE_GRAPH = TableContract(
+    name="knowledge_graph",
+    layer="graph",
+    grain="snapshot",
+    row="triple",
+    key=("head", "relation", "tail"),
+    columns=(
+        Column("head", STRING, "item id or entity id"),
+        Column("head_type", STRING, "item or entity"),
+        Column("relation", STRING, "snake_case relation name"),
+        Column("tail", STRING, "item id or entity id"),
+        Column("tail_type", STRING, "item or entity"),
+        Column("tail_name", STRING, "name of the tail as shown to people"),
+        Column("source", STRING, "given (knowledge table) or attribute (item attributes)"),
+    ),
+)
+
+INTEREST_GRAPH = TableContract(
+    name="interest_graph",
+    layer="graph",
+    grain="snapshot",
+    row="typed edge",
+    key=("source_type", "source_id", "relation", "target_type", "target_id"),
+    columns=(
+        Column("source_type", STRING, "user, item, interest or entity"),
+        Column("source_id", STRING, "id within its type"),
+        Column("relation", STRING, "interacted, disliked, has_interest, about, or a knowledge relation"),
+        Column("target_type", STRING, "user, item, interest or entity"),
+        Column("target_id", STRING, "id within its type"),
+        Column("weight", FLOAT, "above 0; larger is closer"),
+    ),
+)
+
+MEANING_TABLES = (
+    ITEM_EMBEDDINGS,
+    USER_TEXT_EMBEDDINGS,
+    INTEREST_POINTS,
+    ITEM_INTERESTS,
+    USER_INTERESTS,
+    KNOWLEDGE_GRAPH,
+    INTEREST_GRAPH,
+)

@@ -1,0 +1,103 @@
+"""The tree of errors this project raises, each carrying its data.
+
+Add a class here when a caller could act on it differently from its parent; a
+wrong argument stays `ValueError`, a broken invariant stays `assert`.
+
+    InterestGraphError
+    ├── ConfigError          a profile or setting that does not hold
+    ├── DatasetError         a dataset file, its mapping or its files
+    ├── ContractError        a table that breaks its declared contract
+    ├── MissingTableError    a table or partition that was never written
+    ├── LeakageError         rows from the future of `as_of`
+    ├── EmbeddingSpaceError  vectors of two spaces meeting
+    ├── UnknownIdError       an id outside the vocabulary
+    └── ReleaseError         a release that is absent, torn or of another kind
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong: where it is, what it is, how to mend it."""
+
+    where: str
+    what: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}\n    mend: {self.mend}"
+
+
+class InterestGraphError(Exception):
+    """Parent of every error a user of this project may meet."""
+
+
+class ConfigError(InterestGraphError):
+    """A profile or a setting that does not hold."""
+
+
+class DatasetError(InterestGraphError):
+    """A dataset file whose mapping or files cannot be used; says everything at once."""
+
+    def __init__(self, path: str, findings: Sequence[Finding]) -> None:
+        self.path = path
+        self.findings = tuple(findings)
+        listing = "\n".join(f"  {number}. {finding}" for number, finding in enumerate(findings, 1))
+        super().__init__(f"{path}: {len(self.findings)} problem(s)\n{listing}")
+
+
+class ContractError(InterestGraphError):
+    """A table that breaks its contract, with every failure found."""
+
+    def __init__(self, table: str, failures: Sequence[str]) -> None:
+        self.table = table
+        self.failures = tuple(failures)
+        super().__init__(f"table {table} breaks its contract: " + "; ".join(self.failures))
+
+
+class MissingTableError(InterestGraphError):
+    """A table or a partition of it that nobody has written yet."""
+
+    def __init__(self, table: str, partition: str, available: Sequence[str] = ()) -> None:
+        self.table = table
+        self.partition = partition
+        found = f"written: {available[0]} to {available[-1]}" if available else "nothing is written yet"
+        super().__init__(f"table {table} has no partition {partition} ({found}); materialize it first")
+
+
+class LeakageError(InterestGraphError):
+    """Rows that were not known at `as_of`."""
+
+    def __init__(self, table: str, *, num_rows: int, latest: datetime, as_of: datetime) -> None:
+        self.table = table
+        self.num_rows = num_rows
+        self.latest = latest
+        self.as_of = as_of
+        super().__init__(f"table {table}: {num_rows} row(s) at or after as_of {as_of.isoformat()}, latest {latest.isoformat()}")
+
+
+class EmbeddingSpaceError(InterestGraphError):
+    """Two embedding spaces that must not be compared."""
+
+    def __init__(self, left: str, right: str) -> None:
+        self.left = left
+        self.right = right
+        super().__init__(f"embedding spaces differ: {left} and {right}; re-embed one of them with the other's model")
+
+
+class UnknownIdError(InterestGraphError):
+    """Ids that the vocabulary does not hold."""
+
+    def __init__(self, kind: str, ids: Sequence[str]) -> None:
+        self.kind = kind
+        self.ids = tuple(ids)
+        shown = ", ".join(repr(unknown) for unknown in self.ids[:5])
+        more = f" and {len(self.ids) - 5} more" if len(self.ids) > 5 else ""
+        super().__init__(f"unknown {kind}: {shown}{more}")
+
+
+class ReleaseError(InterestGraphError):
+    """A release that is absent, torn, or not what the reader expects."""

@@ -1,0 +1,1 @@
+"""One harness: global time split, full ranking, segments, intervals, gate."""

@@ -1,0 +1,1 @@
+"""The interest graph: typed, weighted edges between users, items, interests and entities."""

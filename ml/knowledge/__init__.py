@@ -1,0 +1,1 @@
+"""Triples about items: given ones and those in item attributes."""

@@ -1,0 +1,31 @@
+"""What every recommender is fitted on: one view of the world as of a moment.
+
+Built from tables by `ml.training.inputs`. Shapes: U users, I items, D text dimensions.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import scipy.sparse as sp
+
+from ml.graph.interest_graph import InterestGraph
+from ml.ids import FloatArray, Vocabulary
+
+
+@dataclass(frozen=True)
+class ModelInputs:
+    """Users, items, interactions, text and graph, all known before `as_of`.
+
+    `positives_UI` holds the time-decayed weight of liked pairs (above 0), `seen_UI`
+    is 1 where the user met the item at all, disliked ones included. Items nobody
+    met yet have empty columns but a row in `text_ID`; `graph` shares both
+    vocabularies under "user" and "item".
+    """
+
+    as_of: datetime
+    users: Vocabulary
+    items: Vocabulary
+    positives_UI: sp.csr_array
+    seen_UI: sp.csr_array
+    text_ID: FloatArray
+    graph: InterestGraph

@@ -1,0 +1,37 @@
+"""The contract of every recommender. Shapes: B batch of users, I items.
+
+`fit` learns from `ModelInputs`, `score` returns a dense block, `save` and `load`
+round-trip through a directory of safetensors and JSON. Ranking (seen items out,
+ties, blocks) is not a model's business: `ml.ranking.top_n`.
+"""
+
+from pathlib import Path
+from typing import ClassVar, Protocol, Self
+
+import numpy as np
+
+from ml.ids import FloatArray, IntArray
+from ml.models.inputs import ModelInputs
+
+
+class Recommender(Protocol):
+    """A model that scores every item for a user."""
+
+    name: ClassVar[str]
+
+    def fit(self, inputs: ModelInputs, *, rng: np.random.Generator) -> Self:
+        """Learn; returns itself. The same inputs and rng give the same model."""
+        ...
+
+    def score(self, user_index: IntArray) -> FloatArray:
+        """Finite scores of every item for users known at fit, shape [B, I]."""
+        ...
+
+    def save(self, directory: Path) -> None:
+        """Write what `load` needs, safetensors and JSON only."""
+        ...
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """The model that `save` wrote; scores are equal bit by bit."""
+        ...

@@ -1,0 +1,1 @@
+"""From tables to model inputs, fits, candidates and releases."""

@@ -1,0 +1,1 @@
+"""Thin assets, a module per layer of the design."""
