@@ -1,6 +1,5 @@
 """Feature rows against small worlds whose right answers are written down by hand."""
 
-import random
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
