@@ -47,6 +47,21 @@ MODEL_COMPARISONS = TableContract(
     ),
 )
 
+RELEASE_DECISIONS = TableContract(
+    name="release_decisions",
+    layer="output",
+    grain="snapshot",
+    row="day: what the gate said of its candidate",
+    key=("candidate_release_id",),
+    columns=(
+        Column("candidate_release_id", STRING, "release made of the day's candidate"),
+        Column("has_passed", BOOLEAN, "whether the gate let it through"),
+        Column("is_live", BOOLEAN, "whether it became the live release (an older day's never replaces a newer one)"),
+        Column("reason", STRING, "why, in a sentence"),
+        Column("release_id", STRING, "release in force for the day's outputs; null: none has ever passed", nullable=True),
+    ),
+)
+
 RECOMMENDATIONS = TableContract(
     name="recommendations",
     layer="output",
@@ -178,6 +193,6 @@ DRIFT = TableContract(
     ),
 )
 
-OUTPUT_TABLES = (EVALUATION, MODEL_COMPARISONS, RECOMMENDATIONS, SIMILAR_ITEMS, SIMILAR_USERS)
+OUTPUT_TABLES = (EVALUATION, MODEL_COMPARISONS, RELEASE_DECISIONS, RECOMMENDATIONS, SIMILAR_ITEMS, SIMILAR_USERS)
 FEATURE_TABLES = (USER_PROFILES, ITEM_FEATURES, RECOMMENDATION_LISTS)
 MONITORING_TABLES = (DRIFT,)

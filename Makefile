@@ -1,0 +1,75 @@
+# Every command a person needs; `make` alone lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+STAMP := .venv/.installed
+UV_VERSION := 0.13.9
+export INTEREST_GRAPH_HOME ?= $(CURDIR)/.interest-graph
+export DAGSTER_HOME ?= $(INTEREST_GRAPH_HOME)/dagster
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+export DO_NOT_TRACK := 1
+export DAGSTER_DISABLE_TELEMETRY := 1
+export DBT_SEND_ANONYMOUS_USAGE_STATS := 0
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.PHONY: install
+install: $(STAMP) ## set up .venv from the lock file
+
+$(STAMP): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is needed; set PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet -r requirements.lock
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --editable .
+	@touch $@
+
+.PHONY: lock
+lock: $(STAMP) ## resolve requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-annotate --no-header --output-file requirements.lock
+	sed -i 's/^\(torch==[0-9.]*\)+.*/\1/' requirements.lock
+
+.PHONY: run
+run: $(STAMP) ## the main job on the bundled sample
+	$(BIN)/interest-graph run
+
+.PHONY: test
+test: $(STAMP) redis-server ## every test that is not slow
+	$(BIN)/pytest --cov --cov-report=term:skip-covered
+
+.PHONY: test-slow
+test-slow: $(STAMP) redis-server ## the tests marked slow
+	$(BIN)/pytest -m slow
+
+.PHONY: redis-server
+redis-server:
+	@command -v redis-server >/dev/null || { (apt-get update -qq && apt-get install -y -qq redis-server) >/dev/null 2>&1 || echo "redis-server is not installed: its tests will be skipped"; }
+
+.PHONY: check
+check: $(STAMP) ## style, types, import rules, no pickle
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: dev
+dev: $(STAMP) ## Dagster's UI and daemon on loopback
+	$(BIN)/interest-graph prepare
+	$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
+
+.PHONY: serve
+serve: $(STAMP) ## Feast's feature server on loopback
+	$(BIN)/interest-graph serve-features
+
+.PHONY: bench
+bench: $(STAMP) ## every benchmark, quick
+	for name in $$(ls benchmarks/*.py | xargs -n1 basename | sed 's/\.py$$//' | grep -vE '^(__init__|report)$$'); do $(BIN)/python -m benchmarks.$$name --quick || exit 1; done
+
+.PHONY: docs
+docs: $(STAMP) ## write docs/tables.md and docs/config.md from the code
+	$(BIN)/python -m orchestration.reference

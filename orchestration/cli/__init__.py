@@ -1,0 +1,42 @@
+"""The command line `interest-graph`: one module per family of commands.
+
+Commands parse, call, print; they hold no logic of their own. Exit codes: 0 done,
+1 failed, 2 bad input (dataset file, profile, arguments).
+"""
+
+import sys
+
+import typer
+
+from ml.errors import ConfigError, DatasetError, InterestGraphError
+from orchestration.cli import lookups, main_job, online, releases
+from orchestration.environment import silence_telemetry
+
+app = typer.Typer(
+    name="interest-graph",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Behaviour logs and item text in; named interests, item features and explained recommendations out.",
+    epilog="Environment: INTEREST_GRAPH_HOME (all state), INTEREST_GRAPH_DATASET (dataset file), INTEREST_GRAPH_PROFILE (name or path).",
+)
+main_job.register(app)
+lookups.register(app)
+releases.register(app)
+online.register(app)
+
+
+def main() -> None:
+    """Run the command line; our own errors become one message and an exit code."""
+    silence_telemetry()
+    try:
+        app()
+    except (DatasetError, ConfigError) as error:
+        _fail(error, code=2)
+    except InterestGraphError as error:
+        _fail(error, code=1)
+
+
+def _fail(error: InterestGraphError, *, code: int) -> None:
+    sys.stderr.write(f"error: {error}\n")
+    raise SystemExit(code)

@@ -1,0 +1,118 @@
+"""The main job from the command line: bring one day of a dataset up to date.
+
+Two Dagster runs in this process: landing files and dbt over every day that is
+missing, then everything else for the day asked for. A run over the same files,
+settings and code is not repeated.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+
+from ml.contracts.store import write_text
+from ml.errors import InterestGraphError
+from ml.intake.dataset import dataset_fingerprint
+from ml.intake.ingest import event_days
+from orchestration.definitions import build_definitions
+from orchestration.instance import open_instance
+from orchestration.scope import Scope
+
+BEHAVIOUR_GROUPS = ("raw", "staging", "intermediate", "marts")
+CODE = Path(__file__).resolve().parents[1]
+CODE_FOLDERS = ("ml", "orchestration", "transforms", "feature_repo", "monitoring")
+
+
+class RunFailedError(InterestGraphError):
+    """A step of the main job that failed, with its own message."""
+
+    def __init__(self, step: str, message: str) -> None:
+        self.step = step
+        super().__init__(f"step {step} failed: {message}")
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What a run did: the day, whether it was reused, failed checks, the seconds it took."""
+
+    day: date
+    reused: bool
+    failed_checks: tuple[str, ...]
+    seconds: float
+
+
+def newest_day(scope: Scope) -> date:
+    """The newest day with events, and never before the dataset's start."""
+    days = event_days(scope.dataset, config=scope.config.intake, now=datetime.now(UTC))
+    return max(days.last, scope.dataset.start)
+
+
+def run(scope: Scope, *, day: date, force: bool = False) -> RunOutcome:
+    """Bring `day` up to date; raises `RunFailedError` with the failing step's own message."""
+    fingerprint = run_fingerprint(scope)
+    record = scope.home.runs / f"{day.isoformat()}.json"
+    known = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+    if known.get("fingerprint") == fingerprint and not force:
+        return RunOutcome(day, reused=True, failed_checks=tuple(known["failed_checks"]), seconds=known["seconds"])
+    started = datetime.now(UTC)
+    failed_checks = _execute(scope, day=day, first=scope.dataset.start)
+    seconds = (datetime.now(UTC) - started).total_seconds()
+    write_text(json.dumps({"fingerprint": fingerprint, "failed_checks": failed_checks, "seconds": seconds}), record)
+    return RunOutcome(day, reused=False, failed_checks=tuple(failed_checks), seconds=seconds)
+
+
+def run_fingerprint(scope: Scope) -> str:
+    """Changes when a landing file, the dataset file, a setting or our code changes."""
+    digest = hashlib.sha256()
+    digest.update(dataset_fingerprint(scope.dataset).encode())
+    digest.update(scope.config.model_dump_json().encode())
+    for folder in CODE_FOLDERS:
+        for path in sorted((CODE / folder).rglob("*")):
+            if path.suffix in {".py", ".sql", ".yml", ".yaml"} and "target" not in path.parts:
+                digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _execute(scope: Scope, *, day: date, first: date) -> list[str]:
+    definitions = build_definitions(scope)
+    job = definitions.resolve_implicit_global_asset_job_def()
+    nodes = definitions.resolve_asset_graph().asset_nodes
+    behaviour = [node.key for node in nodes if node.is_executable and node.group_name in BEHAVIOUR_GROUPS]
+    rest = [node.key for node in nodes if node.is_executable and node.group_name not in BEHAVIOUR_GROUPS]
+    with open_instance(scope.home.root) as instance:
+        span = {ASSET_PARTITION_RANGE_START_TAG: first.isoformat(), ASSET_PARTITION_RANGE_END_TAG: day.isoformat()}
+        failed = _execute_part(job, instance, behaviour, tags=span)
+        return failed + _execute_part(job, instance, rest, partition_key=day.isoformat())
+
+
+def _execute_part(
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    selection: Sequence[dg.AssetKey],
+    *,
+    partition_key: str | None = None,
+    tags: dict[str, str] | None = None,
+) -> list[str]:
+    result = job.execute_in_process(
+        instance=instance,
+        asset_selection=selection,
+        partition_key=partition_key,
+        tags=tags,
+        run_config={"loggers": {"console": {}}},
+        raise_on_error=False,
+    )
+    if not result.success:
+        raise _failure(result)
+    return [f"{found.asset_key.path[-1]}: {found.check_name}" for found in result.get_asset_check_evaluations() if not found.passed]
+
+
+def _failure(result: dg.ExecuteInProcessResult) -> RunFailedError:
+    failed = next(event for event in result.all_events if event.is_step_failure)
+    error = failed.step_failure_data.error
+    cause = error.cause or error if error else None
+    return RunFailedError(str(failed.step_key), cause.message.strip() if cause else "no message")
