@@ -16,13 +16,19 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 def tables_page() -> str:
     """Every table: what a row is, its key, its columns."""
-    head = "# Tables\n\nGenerated from `ml/contracts` by `make docs`. One Parquet file per table and day: `<home>/<dataset>/tables/<table>/<day>.parquet`.\n"
+    head = (
+        "# Tables\n\nGenerated from `ml/contracts` by `make docs`. "
+        "One Parquet file per table and day: `<home>/<dataset>/tables/<table>/<day>.parquet`.\n"
+    )
     return head + "\n".join(_table_section(contract) for contract in CONTRACTS.values())
 
 
 def config_page() -> str:
     """Every setting of a profile: name, default, meaning."""
-    head = "# Settings\n\nGenerated from `ml/config/pipeline.py` by `make docs`. A profile is a YAML file with any of these; what it leaves out keeps its default.\n"
+    head = (
+        "# Settings\n\nGenerated from `ml/config/pipeline.py` by `make docs`. "
+        "A profile is a YAML file with any of these; what it leaves out keeps its default.\n"
+    )
     return head + "\n".join(_config_section(name, field.annotation) for name, field in PipelineConfig.model_fields.items())
 
 
