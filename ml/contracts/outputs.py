@@ -120,7 +120,7 @@ USER_PROFILES = TableContract(
     columns=(
         Column("user_id", STRING, "inside user id"),
         Column("event_timestamp", TIMESTAMP, "as_of: the day's end, UTC"),
-        Column("created_timestamp", TIMESTAMP, "when this row was computed, UTC"),
+        Column("created_timestamp", TIMESTAMP, "as_of again: a partition is rewritten whole, and a re-run gives the same bytes"),
         Column("release_id", STRING, "release in force"),
         Column("interest_names", STRINGS, "named interests, strongest first"),
         Column("interest_weights", FLOATS, "their weights in (0, 1], same order"),
@@ -143,7 +143,7 @@ ITEM_FEATURES = TableContract(
     columns=(
         Column("item_id", STRING, "item"),
         Column("event_timestamp", TIMESTAMP, "as_of: the day's end, UTC"),
-        Column("created_timestamp", TIMESTAMP, "when this row was computed, UTC"),
+        Column("created_timestamp", TIMESTAMP, "as_of again: a partition is rewritten whole, and a re-run gives the same bytes"),
         Column("release_id", STRING, "release in force"),
         Column("title", STRING, "name shown to people"),
         Column("category", STRING, "category, empty where none"),
@@ -166,7 +166,7 @@ RECOMMENDATION_LISTS = TableContract(
     columns=(
         Column("user_id", STRING, "inside user id"),
         Column("event_timestamp", TIMESTAMP, "as_of: the day's end, UTC"),
-        Column("created_timestamp", TIMESTAMP, "when this row was computed, UTC"),
+        Column("created_timestamp", TIMESTAMP, "as_of again: a partition is rewritten whole, and a re-run gives the same bytes"),
         Column("release_id", STRING, "release that scored it"),
         Column("item_ids", STRINGS, "recommended items, best first"),
         Column("titles", STRINGS, "their titles, same order"),

@@ -1,0 +1,73 @@
+"""A small world run once through the whole chain, shared by the tests of the edge."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from examples.shop.simulate import SampleSettings, write_sample
+from orchestration.environment import read_environment
+from orchestration.scope import Scope, load_scope
+
+
+@dataclass(frozen=True)
+class World:
+    """A home folder with a simulated dataset, and the environment that names them."""
+
+    home: Path
+    dataset_file: Path
+    first: date
+    last: date
+    environ: dict[str, str]
+
+    def scope(self) -> Scope:
+        """The world's scope."""
+        return load_scope(read_environment(self.environ))
+
+
+def make_world(folder: Path, *, num_days: int = 14) -> World:
+    """Simulate a small shop below `folder`."""
+    settings = SampleSettings(num_users=120, num_items=150, num_days=num_days)
+    dataset_file = write_sample(folder / "landing", settings=settings)
+    environ = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("INTEREST_GRAPH", "DAGSTER_HOME"))},
+        "INTEREST_GRAPH_HOME": str(folder / "home"),
+        "INTEREST_GRAPH_DATASET": str(dataset_file),
+        "INTEREST_GRAPH_PROFILE": "small",
+        "DAGSTER_HOME": str(folder / "home" / "dagster"),
+    }
+    scope = load_scope(read_environment(environ))
+    return World(folder / "home", dataset_file, scope.dataset.start, settings.last_day, environ)
+
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def command(repository) -> Command:
+    """The command line as a user calls it, in a process of its own."""
+
+    def run(world: World, *arguments: str) -> subprocess.CompletedProcess[str]:
+        program = repository / ".venv" / "bin" / "interest-graph"
+        return subprocess.run([str(program), *arguments], env=world.environ, cwd=repository, capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def new_world(tmp_path_factory) -> Callable[..., World]:
+    """Simulates a world of its own for a test."""
+    return lambda name, **settings: make_world(tmp_path_factory.mktemp(name), **settings)
+
+
+@pytest.fixture(scope="session")
+def finished_world(new_world, command) -> World:
+    """A world whose last day `interest-graph run` has made."""
+    world = new_world("finished")
+    done = command(world, "run")
+    assert done.returncode == 0, done.stderr[-4000:] + done.stdout[-2000:]
+    return world

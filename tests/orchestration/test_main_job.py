@@ -1,0 +1,87 @@
+"""The main job as a user meets it: run, look up, run again."""
+
+import json
+
+import pyarrow.parquet as pq
+
+from ml.contracts import CONTRACTS
+
+
+def test_every_contract_table_is_written_and_holds(finished_world) -> None:
+    store = finished_world.scope().store
+    for name, contract in CONTRACTS.items():
+        table = store.read(contract, day=finished_world.last)
+        assert contract.conform(table).num_rows == table.num_rows, name
+        assert table.num_rows > 0, f"{name} is empty on a day that has everything"
+
+
+def test_history_lies_day_by_day(finished_world) -> None:
+    store = finished_world.scope().store
+    days = store.days("interactions")
+    assert (days[0], days[-1]) == (finished_world.first, finished_world.last)
+    for day in days:
+        found = set(pq.read_table(store.path("interactions", day), columns=["day"]).column("day").to_pylist())
+        assert found <= {day}
+
+
+def test_report_names_metrics_gate_user_and_places(finished_world, command) -> None:
+    done = command(finished_world, "run", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["reused"] is True
+    assert {"popularity", "item_knn", "ease", "text_only", "interest_gnn"} <= {row["model"] for row in found["metrics"]}
+    assert found["release"]["reason"].endswith(".")
+    assert found["recommendations"]
+    assert all(row["reason"] for row in found["recommendations"])
+
+
+def test_recommendations_hold_nothing_the_user_has_met(finished_world) -> None:
+    store = finished_world.scope().store
+    met = store.read_history(CONTRACTS["interactions"], through=finished_world.last)
+    pairs = set(zip(met.column("user_id").to_pylist(), met.column("item_id").to_pylist(), strict=True))
+    listed = store.read(CONTRACTS["recommendations"], day=finished_world.last)
+    personal = [row for row in listed.to_pylist() if (row["user_id"], row["item_id"]) in pairs]
+    assert listed.num_rows > 0
+    assert personal == []
+
+
+def test_every_reason_is_a_path_of_existing_edges(finished_world) -> None:
+    from ml.graph.table import graph_from_table
+    from ml.ranking.explain import path_exists
+
+    store = finished_world.scope().store
+    graph = graph_from_table(store.read(CONTRACTS["interest_graph"], day=finished_world.last))
+    paths = [path for path in store.read(CONTRACTS["recommendations"], day=finished_world.last).column("path").to_pylist() if path]
+    assert len(paths) > 100
+    assert all(path_exists(graph, path) for path in paths)
+
+
+def test_look_ups_answer_for_known_and_unknown_users(finished_world, command) -> None:
+    known = command(finished_world, "run", "--json")
+    user = json.loads(known.stdout)["user"]["user_id"]
+    for arguments in (
+        ("recommend", "--user", user, "--json"),
+        ("recommend", "--user", "nobody-ever", "--json"),
+        ("recommend", "--query", "warm hiking jacket", "--json"),
+        ("recommend", "--query", "适合登山的外套", "--json"),
+        ("similar", "--user", user, "--json"),
+        ("evaluate", "--json"),
+        ("releases", "--json"),
+        ("profile", user, "--json"),
+    ):
+        done = command(finished_world, *arguments)
+        assert done.returncode == 0, (arguments, done.stderr)
+        assert json.loads(done.stdout), arguments
+
+
+def test_an_unknown_profile_is_a_clear_error(finished_world, command) -> None:
+    done = command(finished_world, "profile", "nobody-ever")
+    assert done.returncode == 1
+    assert "unknown user: 'nobody-ever'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_broken_rows_are_kept_with_file_line_and_mend(finished_world) -> None:
+    kept = finished_world.scope().store.read(CONTRACTS["quarantined_rows"], day=finished_world.last).to_pylist()
+    assert kept
+    assert all(row["source_file"] and row["source_row"] > 0 and row["reason"] and row["mend"] for row in kept)
