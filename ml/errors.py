@@ -11,7 +11,9 @@ wrong argument stays `ValueError`, a broken invariant stays `assert`.
     ├── LeakageError         rows from the future of `as_of`
     ├── EmbeddingSpaceError  vectors of two spaces meeting
     ├── UnknownIdError       an id outside the vocabulary
-    └── ReleaseError         a release that is absent, torn or of another kind
+    ├── EvaluationError      too little history to measure anything
+    ├── ReleaseError         a release that is absent, torn or of another kind
+    └── PublishError         features that could not be put online, or are not what was published
 """
 
 from collections.abc import Sequence
@@ -99,5 +101,13 @@ class UnknownIdError(InterestGraphError):
         super().__init__(f"unknown {kind}: {shown}{more}")
 
 
+class EvaluationError(InterestGraphError):
+    """Too little history to split or to measure; training and looking up still work."""
+
+
 class ReleaseError(InterestGraphError):
     """A release that is absent, torn, or not what the reader expects."""
+
+
+class PublishError(InterestGraphError):
+    """Features that could not be put online, or that read back as something else than was published."""

@@ -16,8 +16,8 @@ from ml.ids import FloatArray, Vocabulary
 class ModelInputs:
     """Users, items, interactions, text and graph, all known before `as_of`.
 
-    `positives_UI` holds the time-decayed weight of liked pairs (above 0), `seen_UI`
-    is 1 where the user met the item at all, disliked ones included. Items nobody
+    `positives_UI` holds the time-decayed, damped weight of liked pairs (above 0, see
+    `ml.interests.affinities`), `seen_UI` is 1 where the user met the item at all, disliked ones included. Items nobody
     met yet have empty columns but a row in `text_ID`; `graph` shares both
     vocabularies under "user" and "item".
     """

@@ -10,6 +10,7 @@ from typing import ClassVar, Protocol, Self
 
 import numpy as np
 
+from ml.errors import UnknownIdError
 from ml.ids import FloatArray, IntArray
 from ml.models.inputs import ModelInputs
 
@@ -24,7 +25,11 @@ class Recommender(Protocol):
         ...
 
     def score(self, user_index: IntArray) -> FloatArray:
-        """Finite scores of every item for users known at fit, shape [B, I]."""
+        """Finite scores of every item for users known at fit, shape [B, I].
+
+        Raises `UnknownIdError` for positions outside the users of fit. A model that has nothing
+        to say about a user gives every item the same score.
+        """
         ...
 
     def save(self, directory: Path) -> None:
@@ -35,3 +40,13 @@ class Recommender(Protocol):
     def load(cls, directory: Path) -> Self:
         """The model that `save` wrote; scores are equal bit by bit."""
         ...
+
+
+def require_known_users(user_index: IntArray, *, num_users: int) -> None:
+    """Raise `UnknownIdError` for positions that were no user at fit.
+
+    Every `score` calls it first: numpy would answer -1, the mark of an unknown id, with the last user's scores.
+    """
+    unknown = user_index[(user_index < 0) | (user_index >= num_users)]
+    if len(unknown):
+        raise UnknownIdError("user position", [str(position) for position in unknown])

@@ -1,0 +1,20 @@
+"""What a user liked, as the linear models read it.
+
+Shapes: U users, I items.
+"""
+
+import numpy as np
+import scipy.sparse as sp
+
+from ml.models.inputs import ModelInputs
+
+
+def liked_pairs(inputs: ModelInputs) -> sp.csr_array:
+    """1 where the user likes the item, sorted, float32 [U, I].
+
+    Counts of such rows are exact in float32 (below 2^24), so sums over users do not
+    depend on the users' order.
+    """
+    liked_UI = sp.csr_array(inputs.positives_UI > 0, dtype=np.float32)
+    liked_UI.sort_indices()
+    return liked_UI

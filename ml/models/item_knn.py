@@ -1,0 +1,90 @@
+"""Item-based nearest neighbours: items liked by the people who liked yours.
+
+Deshpande & Karypis, "Item-based top-N recommendation algorithms", TOIS 22(1), 2004.
+Shapes: B batch of users, U users, I items.
+"""
+
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import scipy.sparse as sp
+
+from ml.ids import FloatArray, IntArray
+from ml.models.history import liked_pairs
+from ml.models.inputs import ModelInputs
+from ml.models.recommender import require_known_users
+from ml.models.storage import load_model, save_model, sparse_from_arrays, sparse_to_arrays
+from ml.ranking.top_n import top_n
+
+_BLOCK_SIZE = 1024
+
+
+class ItemKNN:
+    """Cosine similarity of item columns, shrunk, the nearest neighbours of each liked item summed."""
+
+    name: ClassVar[str] = "item_knn"
+
+    def __init__(self, *, num_neighbors: int = 100, shrinkage: float = 20.0) -> None:
+        """`num_neighbors` kept per item; `shrinkage` in units of users, pulls similarities of rare items to 0."""
+        if num_neighbors < 1 or shrinkage < 0:
+            raise ValueError(f"num_neighbors must be at least 1 and shrinkage at least 0, not {num_neighbors} and {shrinkage}")
+        self.num_neighbors = num_neighbors
+        self.shrinkage = shrinkage
+        self._liked_UI = sp.csr_array((0, 0), dtype=np.float32)
+        self._neighbors_II = sp.csr_array((0, 0), dtype=np.float32)
+
+    def fit(self, inputs: ModelInputs, *, rng: np.random.Generator) -> Self:  # noqa: ARG002
+        """Find each item's neighbours; `rng` is not needed."""
+        self._liked_UI = liked_pairs(inputs)
+        self._neighbors_II = nearest_items(self._liked_UI, num_neighbors=self.num_neighbors, shrinkage=self.shrinkage)
+        return self
+
+    def score(self, user_index: IntArray) -> FloatArray:
+        """Summed similarity to what the user liked, 0 where nothing is near, shape [B, I]."""
+        require_known_users(user_index, num_users=self._liked_UI.shape[0])
+        scores_BI: FloatArray = (self._liked_UI[user_index] @ self._neighbors_II).toarray()
+        return scores_BI
+
+    def save(self, directory: Path) -> None:
+        """Write histories and neighbours."""
+        parameters = {"num_neighbors": self.num_neighbors, "shrinkage": self.shrinkage}
+        arrays = sparse_to_arrays(self._liked_UI, prefix="liked") | sparse_to_arrays(self._neighbors_II, prefix="neighbors")
+        save_model(directory, name=self.name, parameters=parameters, arrays=arrays)
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """The model that `save` wrote."""
+        parameters, arrays = load_model(directory, name=cls.name)
+        model = cls(num_neighbors=int(parameters["num_neighbors"]), shrinkage=float(parameters["shrinkage"]))
+        model._liked_UI = sparse_from_arrays(arrays, prefix="liked")
+        model._neighbors_II = sparse_from_arrays(arrays, prefix="neighbors")
+        return model
+
+
+def nearest_items(liked_UI: sp.csr_array, *, num_neighbors: int, shrinkage: float) -> sp.csr_array:
+    """Row i holds the `num_neighbors` items most similar to i, shape [I, I], diagonal empty.
+
+    Similarity of items i and j: users who like both / (sqrt(likes of i x likes of j) + shrinkage),
+    the cosine of their columns where shrinkage is 0. Ties go to the lower position.
+    """
+    num_items = liked_UI.shape[1]
+    liked_IU = sp.csr_array(liked_UI.T)
+    likes_I = np.diff(liked_IU.indptr).astype(np.float64)
+
+    def similarity(item_index: IntArray) -> FloatArray:
+        shared_BI: FloatArray = (liked_IU[item_index] @ liked_UI).toarray()
+        # One root of the exact product, so that equal similarities are equal bits and tie.
+        scale_BI = np.sqrt(likes_I[item_index, None] * likes_I[None, :]) + shrinkage
+        np.divide(shared_BI, scale_BI, out=shared_BI, where=scale_BI > 0, casting="same_kind")
+        return shared_BI
+
+    itself_II = sp.csr_array(sp.eye_array(num_items, dtype=np.float32))
+    neighbors_IK, similarity_IK = top_n(
+        similarity, user_index=np.arange(num_items), excluded_UI=itself_II, k=num_neighbors, block_size=_BLOCK_SIZE
+    )
+    kept_IK = (neighbors_IK >= 0) & (similarity_IK > 0)
+    row_E = np.nonzero(kept_IK)[0]
+    found_II = sp.csr_array((similarity_IK[kept_IK], (row_E, neighbors_IK[kept_IK])), shape=(num_items, num_items), dtype=np.float32)
+    found_II.sort_indices()
+    return found_II

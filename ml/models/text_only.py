@@ -1,0 +1,61 @@
+"""Content alone: items whose text is like the text of what you liked.
+
+The reference for what the graph adds, and it knows items nobody has met. Shapes: B batch of users, U users, I items, D text dimensions.
+"""
+
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.ids import FloatArray, IntArray
+from ml.models.inputs import ModelInputs
+from ml.models.recommender import require_known_users
+from ml.models.storage import load_model, save_model
+
+
+class TextOnly:
+    """Cosine between an item's text and the weighted mean text of what the user liked.
+
+    Lops, de Gemmis & Semeraro, "Content-based recommender systems", Recommender Systems
+    Handbook, 2011: Rocchio's profile without its negative part.
+    """
+
+    name: ClassVar[str] = "text_only"
+
+    def __init__(self) -> None:
+        self._text_ID: FloatArray = np.zeros((0, 0), dtype=np.float32)
+        self._profile_UD: FloatArray = np.zeros((0, 0), dtype=np.float32)
+
+    def fit(self, inputs: ModelInputs, *, rng: np.random.Generator) -> Self:  # noqa: ARG002
+        """Average the texts; `rng` is not needed."""
+        self._text_ID = _unit_rows(inputs.text_ID)
+        self._profile_UD = _unit_rows(inputs.positives_UI.astype(np.float64) @ self._text_ID)
+        return self
+
+    def score(self, user_index: IntArray) -> FloatArray:
+        """Cosines in [-1, 1], 0 where the user liked nothing or the item has no text, shape [B, I]."""
+        require_known_users(user_index, num_users=len(self._profile_UD))
+        return self._profile_UD[user_index] @ self._text_ID.T
+
+    def save(self, directory: Path) -> None:
+        """Write item texts' and users' vectors."""
+        save_model(directory, name=self.name, parameters={}, arrays={"text": self._text_ID, "profile": self._profile_UD})
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """The model that `save` wrote."""
+        _, arrays = load_model(directory, name=cls.name)
+        model = cls()
+        model._text_ID = arrays["text"].astype(np.float32, copy=False)
+        model._profile_UD = arrays["profile"].astype(np.float32, copy=False)
+        return model
+
+
+def _unit_rows(matrix_ND: npt.NDArray[np.floating]) -> FloatArray:
+    """Rows at length 1, rows of zeros as they are, float32."""
+    length_N = np.linalg.norm(matrix_ND, axis=1, keepdims=True)
+    unit_ND = np.zeros(matrix_ND.shape, dtype=np.float64)
+    np.divide(matrix_ND, length_N, out=unit_ND, where=length_N > 0)
+    return unit_ND.astype(np.float32)
