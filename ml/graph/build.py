@@ -1,0 +1,121 @@
+"""Builds the interest graph: what users did, what they like, what items are about, what is known of them.
+
+Every edge comes from a row of a table; the graph's shape is `ml.graph.interest_graph`,
+its table `ml.graph.table`. Shapes: E edges.
+"""
+
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml.config.pipeline import GraphConfig
+from ml.contracts import check_no_leakage
+from ml.decay import decay_factors
+from ml.graph.grouping import rows_by_edge_type
+from ml.graph.interest_graph import Edges, EdgeType, InterestGraph
+from ml.ids import IntArray, Vocabulary
+
+INTERACTED = EdgeType("user", "interacted", "item")
+DISLIKED = EdgeType("user", "disliked", "item")
+HAS_INTEREST = EdgeType("user", "has_interest", "interest")
+ABOUT = EdgeType("item", "about", "interest")
+
+# A fact is there or it is not; how much it counts is the model's business.
+KNOWLEDGE_WEIGHT = 1.0
+
+
+def build_interest_graph(
+    interactions: pa.Table,
+    *,
+    items: Vocabulary,
+    users: Vocabulary,
+    item_interests: pa.Table,
+    user_interests: pa.Table,
+    knowledge_graph: pa.Table,
+    config: GraphConfig,
+    as_of: datetime,
+) -> InterestGraph:
+    """The graph as known at `as_of`; edges of each type sorted by source, then target.
+
+    Weights: `interacted` and `disliked` log1p of a pair's summed weight, halved every
+    `half_life_days`, by its sign; `has_interest` the user's weight where above 0; `about` the
+    item's weight; knowledge relations, each a type of its own, 1. Edges below `min_edge_weight`
+    are left out, their nodes stay. Raises `LeakageError` for interactions at or after `as_of`,
+    `UnknownIdError` for users or items outside the vocabularies.
+    """
+    check_no_leakage(interactions, name="interactions", column="last_event_at", as_of=as_of)
+    interest_ids = pa.chunked_array(
+        [*item_interests.column("interest_id").chunks, *user_interests.column("interest_id").chunks], pa.string()
+    )
+    vocabularies = {"user": users, "item": items, "interest": Vocabulary("interest", interest_ids), "entity": _entities(knowledge_graph)}
+    found = {
+        **_behaviour_edges(interactions, vocabularies=vocabularies, half_life_days=config.half_life_days, as_of=as_of),
+        HAS_INTEREST: _weighted_edges(user_interests, edge_type=HAS_INTEREST, vocabularies=vocabularies),
+        ABOUT: _weighted_edges(item_interests, edge_type=ABOUT, vocabularies=vocabularies),
+        **_knowledge_edges(knowledge_graph, vocabularies=vocabularies),
+    }
+    pruned = {edge_type: _prune(edges, minimum=config.min_edge_weight) for edge_type, edges in found.items()}
+    return InterestGraph(vocabularies, {known: pruned[known] for known in sorted(pruned, key=_order) if len(pruned[known])})
+
+
+def _behaviour_edges(
+    interactions: pa.Table, *, vocabularies: dict[str, Vocabulary], half_life_days: float, as_of: datetime
+) -> dict[EdgeType, Edges]:
+    decay = decay_factors(interactions.column("last_event_at"), as_of=as_of, half_life_days=half_life_days)
+    weight_N = np.asarray(interactions.column("weight"), dtype=np.float64) * decay
+    user_N = vocabularies["user"].positions(interactions.column("user_id"))
+    item_N = vocabularies["item"].positions(interactions.column("item_id"))
+    order = np.lexsort((weight_N, item_N, user_N))
+    user_N, item_N, weight_N = user_N[order], item_N[order], weight_N[order]
+    starts = np.flatnonzero((np.diff(user_N, prepend=-1) != 0) | (np.diff(item_N, prepend=-1) != 0))
+    net = np.add.reduceat(weight_N, starts) if len(starts) else weight_N
+    edges = {}
+    for edge_type, side in ((INTERACTED, net), (DISLIKED, -net)):
+        chosen = starts[side > 0]
+        edges[edge_type] = _edges(user_N[chosen], item_N[chosen], np.log1p(side[side > 0]))
+    return edges
+
+
+def _weighted_edges(table: pa.Table, *, edge_type: EdgeType, vocabularies: dict[str, Vocabulary]) -> Edges:
+    """Edges of a table with columns `<source>_id`, `<target>_id` and `weight`, those above 0."""
+    positive = table.filter(pc.greater(table.column("weight"), 0.0))
+    source = vocabularies[edge_type.source].positions(positive.column(f"{edge_type.source}_id"))
+    target = vocabularies[edge_type.target].positions(positive.column(f"{edge_type.target}_id"))
+    return _edges(source, target, np.asarray(positive.column("weight"), dtype=np.float64))
+
+
+def _knowledge_edges(knowledge_graph: pa.Table, *, vocabularies: dict[str, Vocabulary]) -> dict[EdgeType, Edges]:
+    edges = {}
+    grouped = rows_by_edge_type(knowledge_graph, source_type="head_type", relation="relation", target_type="tail_type")
+    for edge_type, triples in grouped:
+        head = vocabularies[edge_type.source].positions(triples.column("head"))
+        tail = vocabularies[edge_type.target].positions(triples.column("tail"))
+        edges[edge_type] = _edges(head, tail, np.full(triples.num_rows, KNOWLEDGE_WEIGHT))
+    return edges
+
+
+def _entities(knowledge_graph: pa.Table) -> Vocabulary:
+    heads = knowledge_graph.filter(pc.equal(knowledge_graph.column("head_type"), "entity")).column("head")
+    tails = knowledge_graph.filter(pc.equal(knowledge_graph.column("tail_type"), "entity")).column("tail")
+    return _joined("entity", heads, tails)
+
+
+def _joined(kind: str, left: pa.ChunkedArray, right: pa.ChunkedArray) -> Vocabulary:
+    return Vocabulary(kind, pa.chunked_array([*left.chunks, *right.chunks], pa.string()))
+
+
+def _edges(source: IntArray, target: IntArray, weight: npt.NDArray[np.float64]) -> Edges:
+    order = np.lexsort((target, source))
+    return Edges(source[order], target[order], weight[order].astype(np.float32))
+
+
+def _prune(edges: Edges, *, minimum: float) -> Edges:
+    kept = (edges.weight >= minimum) & (edges.weight > 0)
+    return Edges(edges.source_index[kept], edges.target_index[kept], edges.weight[kept])
+
+
+def _order(edge_type: EdgeType) -> tuple[str, str, str]:
+    return edge_type.source, edge_type.relation, edge_type.target
