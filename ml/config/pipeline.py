@@ -89,6 +89,7 @@ class EvaluationConfig(_Section):
     num_bootstrap: PositiveInt = Field(1000, description="bootstrap resamples of users")
     confidence: float = Field(0.95, gt=0, lt=1, description="coverage of the intervals")
     gate_metric: str = Field("ndcg@10", description="metric the gate compares")
+    gate_min_users: PositiveInt = Field(20, description="test users below which the gate judges nothing and promotes nothing")
     gate_margin: NonNegativeFloat = Field(0.02, description="relative loss to the live release that is still accepted")
     seed: int = Field(7, description="seed of sampling and bootstrap")
 

@@ -1,0 +1,196 @@
+"""Landing files as typed rows in DuckDB: the one reading that validation and ingestion share.
+
+Every row of every file ends up either in `landed_<table>` with `failures = 0` or
+in `rejected`; what concerns a whole file is collected as findings. Nothing is
+written outside the connection.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import duckdb
+
+from ml.config.pipeline import IntakeConfig
+from ml.contracts.behaviour import QUARANTINED_ROWS
+from ml.errors import DatasetError, Finding
+from ml.intake.binding import Binding, bind
+from ml.intake.conversion import SQL_TYPES, conversion
+from ml.intake.delimited import load_delimited
+from ml.intake.files import LandingFile, find_files
+from ml.intake.hidden import BROKEN, FILE, HIDDEN, ROW
+from ml.intake.json_lines import load_json
+from ml.intake.mapping import KINDS, first_line
+from ml.intake.parquet import copy_with_marks, load_parquet
+from ml.intake.rejection import reject_broken, reject_failures
+from ml.intake.rules import rules
+from ml.intake.schema import SOURCE_RELATION, Dataset, LandingFiles, Source
+from ml.intake.session import identifier, literal, open_session
+from ml.intake.text import unreadable
+
+RAW = "landing_raw"
+MENDS = {
+    "parquet": "write it again: a Parquet file is whole only with its footer; write under another name, then rename",
+    "json": "write one JSON object a line (.jsonl), or one whole array of objects (.json)",
+    "delimited": "check that it is text, and set delimiter:, quote: and encoding: to the file's own",
+}
+
+
+@dataclass
+class Landing:
+    """A connection holding `landed_<table>` and `rejected`, and what is wrong with whole files."""
+
+    connection: duckdb.DuckDBPyConnection
+    dataset: Dataset
+    now: datetime
+    findings: list[Finding] = field(default_factory=list)
+    hints: list[Finding] = field(default_factory=list)
+    num_units: int = 0
+
+    def good(self, table: str) -> str:
+        """SQL of a table's rows that keep the contract."""
+        return f"(SELECT * EXCLUDE (unit, failures) FROM landed_{table} WHERE failures = 0)"
+
+    def count(self, rows: str) -> int:
+        """Number of rows of a SQL relation."""
+        return int(self.connection.execute(f"SELECT count(*) FROM {rows}").fetchall()[0][0])
+
+    def num_rejected(self, table: str) -> int:
+        """Rows of a table kept out, each counted once however many reasons it has."""
+        return self.count(f"(SELECT DISTINCT source_file, source_row FROM rejected WHERE table_name = {literal(table)})")
+
+    def raise_for_findings(self) -> None:
+        """Raise `DatasetError` with everything that concerns whole files, if there is anything."""
+        if self.findings:
+            raise DatasetError(str(self.dataset.path), self.findings)
+
+
+@contextmanager
+def land(dataset: Dataset, *, config: IntakeConfig, now: datetime, tables: Sequence[str] = tuple(KINDS)) -> Iterator[Landing]:
+    """Read the landing files of `tables`; the result lives as long as the block."""
+    with open_session(config, timezone=dataset.timezone) as connection:
+        landing = Landing(connection, dataset, now.astimezone(UTC))
+        _make_tables(connection)
+        for table in tables:
+            for source in dataset.tables.of(table):
+                _land_source(landing, table, source)
+        connection.execute("SET TimeZone = 'UTC'")
+        yield landing
+
+
+def _make_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    for table, kinds in KINDS.items():
+        columns = ", ".join(f"{identifier(name)} {SQL_TYPES[kind]}" for name, kind in kinds.items())
+        place = "source_file VARCHAR, source_row BIGINT, unit BIGINT, failures UBIGINT"
+        connection.execute(f"CREATE TABLE landed_{table} ({columns}, {place})")
+    texts = ", ".join(f"{column.name} {'BIGINT' if column.name == 'source_row' else 'VARCHAR'}" for column in QUARANTINED_ROWS.columns)
+    connection.execute(f"CREATE TABLE rejected ({texts}, event_at TIMESTAMPTZ)")
+
+
+def _land_source(landing: Landing, table: str, source: Source) -> None:
+    try:
+        units = _units(find_files(landing.dataset, source))
+        for name, options in source.lookups.items():
+            _load_lookup(landing, table, name, options)
+    except DatasetError as error:
+        landing.findings += error.findings
+        return
+    for files in units:
+        try:
+            _land_unit(landing, table, source, files)
+        except DatasetError as error:
+            landing.findings += error.findings
+
+
+def _units(files: list[LandingFile]) -> list[list[LandingFile]]:
+    """Files read together: each alone, but JSON as one, since its keys are only known from all of it."""
+    together = [file for file in files if file.format == "json"]
+    return [*([together] if together else []), *([file] for file in files if file.format != "json")]
+
+
+def _land_unit(landing: Landing, table: str, source: Source, files: list[LandingFile]) -> None:
+    landing.num_units += 1
+    label = files[0].name if len(files) == 1 else source.path
+    columns = _load(landing.connection, files, relation=RAW)
+    is_json = files[0].format == "json"
+    if is_json and not columns:
+        reject_broken(landing.connection, table, relation=RAW)
+        return
+    binding = bind(landing.connection, table=table, source=source, relation=RAW, columns=columns, file=label, is_json=is_json)
+    landing.findings += binding.findings
+    landing.hints += [
+        Finding(label, f"no row has {name!r}, which the mapping names", "check its spelling, or drop it from the mapping")
+        for name in sorted(binding.absent)
+    ]
+    if binding.findings:
+        return
+    if source.join is not None:
+        _check_join(landing, source, label)
+    _convert(landing, table, source, files, binding)
+    checks = rules(landing.dataset, table, source)
+    reject_broken(landing.connection, table, relation=RAW)
+    reject_failures(landing.connection, table, rules=checks, columns=columns, unit=landing.num_units, now=landing.now)
+
+
+def _load(connection: duckdb.DuckDBPyConnection, files: list[LandingFile], *, relation: str) -> list[str]:
+    # The same name is a view over a Parquet file and a table over any other; OR REPLACE does not cross kinds.
+    known = connection.execute("SELECT table_type FROM information_schema.tables WHERE table_name = ?", [relation]).fetchall()
+    for (kind,) in known:
+        connection.execute(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} {identifier(relation)}")
+    try:
+        if files[0].format == "json":
+            return load_json(connection, files, relation=relation)
+        if files[0].format == "parquet":
+            return load_parquet(connection, files[0], relation=relation)
+        return load_delimited(connection, files[0], relation=relation)
+    except duckdb.Error as error:
+        raise _torn(files, error) from error
+
+
+def _load_lookup(landing: Landing, table: str, name: str, options: LandingFiles) -> None:
+    parts = []
+    for number, files in enumerate(_units(find_files(landing.dataset, options))):
+        part = f"lookup_{name}_{number}"
+        _load(landing.connection, files, relation=part)
+        reject_broken(landing.connection, table, relation=part)
+        parts.append(f"SELECT * EXCLUDE ({', '.join(HIDDEN)}) FROM {identifier(part)} WHERE {BROKEN} IS NULL")
+    landing.connection.execute(f"CREATE OR REPLACE TEMP VIEW {identifier(name)} AS {' UNION ALL BY NAME '.join(parts)}")
+
+
+def _check_join(landing: Landing, source: Source, label: str) -> None:
+    kept = f"(SELECT {SOURCE_RELATION}.{FILE}, {SOURCE_RELATION}.{ROW} FROM {SOURCE_RELATION} {source.join})"
+    try:
+        made, distinct, given = landing.connection.execute(
+            f"SELECT count(*), count(DISTINCT ({FILE}, {ROW})), (SELECT count(*) FROM {SOURCE_RELATION}) FROM {kept}"
+        ).fetchall()[0]
+    except duckdb.Error as error:
+        finding = Finding(f"{label} join", f"cannot be made: {first_line(error)}", "mend the join, or the files it reads")
+        raise DatasetError(label, [finding]) from error
+    if not made == distinct == given:
+        what = f"makes {made:,} rows of {given:,}; {given - distinct:,} row(s) are lost"
+        raise DatasetError(label, [Finding(f"{label} join", what, "use left join, and group each lookup so that it has one row per key")])
+
+
+def _convert(landing: Landing, table: str, source: Source, files: list[LandingFile], binding: Binding) -> None:
+    checks = rules(landing.dataset, table, source)
+    statement = conversion(table, source, types=binding.types, rules=checks, unit=landing.num_units)
+    given = {"now": landing.now} if "$now" in statement else {}
+    try:
+        landing.connection.execute(statement, given)
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error as error:
+        if "not valid UTF8" not in str(error) or files[0].format != "parquet" or files[0].is_remote:
+            raise _torn(files, error) from error
+        copy_with_marks(landing.connection, files[0], relation=RAW)
+        landing.connection.execute(statement, given)
+
+
+def _torn(files: list[LandingFile], error: Exception) -> DatasetError:
+    mend = MENDS[files[0].format]
+    if files[0].is_remote:
+        mend += "; for s3:// install DuckDB's httpfs extension on this machine and give it credentials"
+    # Of JSON files read together, DuckDB's message names the one it means.
+    named = next((file for file in files if file.location in str(error)), files[0])
+    return unreadable(named, f"cannot be read: {first_line(error)}", mend)

@@ -1,0 +1,73 @@
+"""Text files as decoded pieces, in bounded memory, whatever is in them.
+
+Bytes that the encoding does not know become lone surrogates (PEP 383), which no
+well-formed text holds: so one bad byte marks its line and nothing else.
+"""
+
+import codecs
+import gzip
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from ml.errors import DatasetError, Finding
+from ml.intake.files import LandingFile
+
+CHUNK_BYTES = 1 << 22
+INVALID = re.compile("[\ud800-\udfff]")
+
+
+def decoded_pieces(file: LandingFile) -> Iterator[str]:
+    """A text file in pieces of a few MiB; undecodable bytes as lone surrogates.
+
+    Raises `DatasetError` naming the file where it is torn, no gzip, or cannot be opened.
+    """
+    encoding = "utf-8-sig" if file.options.encoding == "utf-8" else file.options.encoding
+    decoder = codecs.getincrementaldecoder(encoding)(errors="surrogateescape")
+    try:
+        with _open_bytes(file) as handle:
+            while chunk := handle.read(CHUNK_BYTES):
+                yield decoder.decode(chunk)
+        yield decoder.decode(b"", final=True)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        what = f"is torn or no gzip file: {error}"
+        raise unreadable(file, what, "copy it again from where it came; `gzip -t` tells when it is whole") from error
+    except UnicodeDecodeError as error:
+        raise unreadable(file, f"cannot be read as {file.options.encoding}: {error.reason}", "set encoding: to the file's own") from error
+    except OSError as error:
+        raise unreadable(file, f"cannot be opened: {error.strerror or error}", "check that it may be read") from error
+
+
+def decoded_lines(file: LandingFile) -> Iterator[list[str]]:
+    """The same as batches of lines, split at line feeds alone; a carriage return before one is dropped."""
+    rest = ""
+    for piece in decoded_pieces(file):
+        *lines, rest = (rest + piece).replace("\r\n", "\n").split("\n")
+        yield lines
+    if rest:
+        yield [rest]
+
+
+def is_well_formed(file: LandingFile) -> bool:
+    """Whether every byte can be decoded; reads the whole file, so a torn one is found here."""
+    well_formed = True
+    for piece in decoded_pieces(file):
+        # No early exit: a torn end after a bad byte must show too.
+        well_formed = well_formed and INVALID.search(piece) is None
+    return well_formed
+
+
+def mended(text: str) -> str:
+    """The text with a replacement character for each undecodable byte."""
+    return INVALID.sub("\ufffd", text)
+
+
+def unreadable(file: LandingFile, what: str, mend: str) -> DatasetError:
+    """The error for a file of which nothing can be used."""
+    return DatasetError(file.name, [Finding(file.name, what, mend)])
+
+
+def _open_bytes(file: LandingFile) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(file.location, "rb")) if file.is_compressed else Path(file.location).open("rb")
