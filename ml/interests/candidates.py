@@ -76,8 +76,8 @@ def given_candidates(items: pa.Table, *, config: InterestConfig) -> Candidates:
 def add_mentions(given: Candidates, *, phrases: Phrases, config: InterestConfig) -> tuple[Candidates, BoolArray]:
     """Items whose text names a given point carry it too, as strongly as a keyphrase.
 
-    Plural and singular are one name here. Mentions that would make a point too common
-    are left out. Returns the points and the mask of phrases that name one, shape [number of phrases].
+    Plural and singular are one name here. A name counts where `min_items` texts use it,
+    unless its point would be too common with them. Returns the points and the mask of phrases that name one, shape [number of phrases].
     """
     found = pc.index_in(_fold_names(given.keys), value_set=phrases.keys)
     point_M = np.flatnonzero(np.asarray(pc.is_valid(found), dtype=np.bool_))

@@ -1,7 +1,8 @@
 """Which phrases of the texts become interest points, and how strongly items carry them.
 
 A phrase must say something (inverse document frequency), be said often enough, and
-mean something: the items that use it must be more alike than any two items are.
+mean something: the items that use it must be more alike than any two items are. What a
+longer phrase says more exactly goes.
 Shapes: I items, P phrases, D dimension.
 """
 
@@ -33,8 +34,9 @@ def choose_keyphrases(phrases: Phrases, *, vectors_ID: FloatArray, has_point_I: 
     come first: a phrase that is their only hold is kept on all its items, even beyond the limit per item.
     """
     score_IP = score_phrases(phrases, vectors_ID=vectors_ID)
-    rank_P = _rank(score_IP, redundant_P=phrases.contained_share_P >= REDUNDANT_SHARE)
-    chosen_P = _choose(score_IP, rank_P=rank_P, has_point_I=has_point_I, limit=config.max_keyphrases)
+    redundant_P = phrases.contained_share_P >= REDUNDANT_SHARE
+    rank_P = _rank(score_IP, redundant_P=redundant_P)
+    chosen_P = _choose(score_IP, rank_P=rank_P, redundant_P=redundant_P, has_point_I=has_point_I, limit=config.max_keyphrases)
     kept_IP = _limit_per_item(score_IP[:, chosen_P], rank_P=rank_P[chosen_P], has_point_I=has_point_I, config=config)
     used = np.flatnonzero(num_carriers(kept_IP))
     index = pa.array(chosen_P[used])
@@ -85,11 +87,15 @@ def _rank(score_IP: sp.csr_array, *, redundant_P: BoolArray) -> IntArray:
     return rank
 
 
-def _choose(score_IP: sp.csr_array, *, rank_P: IntArray, has_point_I: BoolArray, limit: int) -> IntArray:
-    """Phrases that items without a point need most, then the best ranked; positions in order, at most `limit`."""
-    _, best = _best_ranked(score_IP, rank_P=rank_P, wanted_I=~has_point_I)
+def _choose(score_IP: sp.csr_array, *, rank_P: IntArray, redundant_P: BoolArray, has_point_I: BoolArray, limit: int) -> IntArray:
+    """Phrases that items without a point need most, then the best ranked; positions in order, at most `limit`.
+
+    A redundant phrase stays only where it is such an item's best.
+    """
+    best = _best_ranked(score_IP, rank_P=rank_P, wanted_I=~has_point_I)
     needed_P = np.bincount(best, minlength=score_IP.shape[1])
-    return np.sort(np.lexsort((rank_P, -needed_P))[:limit])
+    order = np.lexsort((rank_P, -needed_P))
+    return np.sort(order[~redundant_P[order] | (needed_P[order] > 0)][:limit])
 
 
 def _limit_per_item(score_IP: sp.csr_array, *, rank_P: IntArray, has_point_I: BoolArray, config: InterestConfig) -> sp.csr_array:
@@ -101,19 +107,19 @@ def _limit_per_item(score_IP: sp.csr_array, *, rank_P: IntArray, has_point_I: Bo
     kept = np.zeros(len(order), dtype=np.bool_)
     kept[top] = enough_P[pairs.col[top]]
     stranded_I = ~has_point_I & (np.bincount(pairs.row[kept], minlength=score_IP.shape[0]) == 0)
-    _, rescued = _best_ranked(score_IP, rank_P=rank_P, wanted_I=stranded_I)
+    rescued = _best_ranked(score_IP, rank_P=rank_P, wanted_I=stranded_I)
     kept |= np.isin(pairs.col, rescued)
     return sp.csr_array((pairs.data[kept], (pairs.row[kept], pairs.col[kept])), shape=score_IP.shape)
 
 
-def _best_ranked(score_IP: sp.csr_array, *, rank_P: IntArray, wanted_I: BoolArray) -> tuple[IntArray, IntArray]:
-    """Wanted items that carry any phrase, and the best ranked phrase of each."""
+def _best_ranked(score_IP: sp.csr_array, *, rank_P: IntArray, wanted_I: BoolArray) -> IntArray:
+    """The best ranked phrase of each wanted item that has any."""
     items = np.flatnonzero(wanted_I & (np.diff(score_IP.indptr) > 0))
     if not len(items):
-        return items, np.zeros(0, dtype=np.int64)
+        return np.zeros(0, dtype=np.int64)
     rows = score_IP[items]
     best_rank = np.minimum.reduceat(rank_P[rows.indices], rows.indptr[:-1])
-    return items, np.argsort(rank_P)[best_rank]
+    return np.argsort(rank_P)[best_rank]
 
 
 def _row_maxima(matrix: sp.csr_array) -> npt.NDArray[np.float64]:

@@ -11,8 +11,8 @@ import scipy.sparse as sp
 
 from ml.config.pipeline import InterestConfig
 from ml.contracts.meaning import INTEREST_POINTS, ITEM_EMBEDDINGS, ITEM_INTERESTS
+from ml.contracts.spaces import space_of
 from ml.contracts.vectors import matrix_to_vectors, vectors_to_matrix
-from ml.errors import EmbeddingSpaceError
 from ml.ids import FloatArray, Vocabulary
 from ml.interests.candidates import Candidates, add_mentions, given_candidates, num_carriers, within_bounds
 from ml.interests.keyphrases import choose_keyphrases
@@ -29,7 +29,7 @@ def find_interests(items: pa.Table, *, item_embeddings: pa.Table, config: Intere
     `language` is the dataset's: en, zh or auto. Raises `UnknownIdError` for items without a
     vector and `EmbeddingSpaceError` for vectors of two spaces.
     """
-    space_id = _only_space(item_embeddings)
+    space_id = space_of(item_embeddings, name=ITEM_EMBEDDINGS.name)
     ordered = items.sort_by("item_id")
     vectors_ID = _vectors_of(ordered, item_embeddings=item_embeddings)
     candidates = _find_candidates(ordered, vectors_ID=vectors_ID, config=config, language=language)
@@ -44,17 +44,10 @@ def find_interests(items: pa.Table, *, item_embeddings: pa.Table, config: Intere
         "kind": candidates.kinds,
         "num_items": num_items_P,
         "specificity": specificity_P,
-        "space_id": pa.repeat(pa.scalar(space_id), len(candidates)),
+        "space_id": pa.repeat(pa.scalar(space_id, pa.string()), len(candidates)),
         "vector": matrix_to_vectors(point_vectors(weights_IP, vectors_ID=vectors_ID)),
     }
     return INTEREST_POINTS.conform(pa.table(points)), _to_table(weights_IP, item_ids=ordered.column("item_id"), interest_ids=ids)
-
-
-def _only_space(item_embeddings: pa.Table) -> str:
-    spaces = sorted(pc.unique(item_embeddings.column("space_id")).to_pylist())
-    if len(spaces) > 1:
-        raise EmbeddingSpaceError(spaces[0], spaces[1])
-    return spaces[0] if spaces else ""
 
 
 def _vectors_of(items: pa.Table, *, item_embeddings: pa.Table) -> FloatArray:
