@@ -1,0 +1,1 @@
+"""The bundled sample: a simulated bilingual shop whose truth is known. See `docs/sample.md`."""
