@@ -1,0 +1,103 @@
+"""From tables to what recommenders are fitted on, as of a moment.
+
+Everything that depends on behaviour is derived here from rows before `as_of`: weights,
+user interests, the graph. What items are (text, interests, knowledge) is taken as given.
+Shapes: U users, I items, D text dimensions.
+"""
+
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import scipy.sparse as sp
+
+from ml.config.pipeline import GraphConfig, InterestConfig
+from ml.contracts.contract import TIMESTAMP, check_no_leakage
+from ml.contracts.spaces import space_of
+from ml.contracts.vectors import vectors_to_matrix
+from ml.errors import ContractError
+from ml.graph.build import build_interest_graph
+from ml.ids import FloatArray, Vocabulary
+from ml.interests.affinities import pair_affinities
+from ml.interests.profiles import weigh_user_interests
+from ml.models.inputs import ModelInputs
+
+# The smallest normal float32: a like so old that its weight vanishes is still a like.
+_FAINTEST_LIKE = np.finfo(np.float32).tiny
+
+
+def build_inputs(
+    interactions: pa.Table,
+    *,
+    items: pa.Table,
+    item_embeddings: pa.Table,
+    item_interests: pa.Table,
+    knowledge_graph: pa.Table,
+    interests: InterestConfig,
+    graph: GraphConfig,
+    as_of: datetime,
+) -> ModelInputs:
+    """What was known at `as_of`: only interactions with `last_event_at` before it.
+
+    Every row of `items` is in the item vocabulary, met or not; users are those with any
+    interaction before `as_of`. Raises `UnknownIdError` for an interaction with an item
+    outside `items`, `ContractError` for an item without embedding, and
+    `EmbeddingSpaceError` for embeddings of two spaces.
+    """
+    known = interactions.filter(pc.less(interactions.column("last_event_at"), pa.scalar(as_of, TIMESTAMP)))
+    check_no_leakage(known, name="interactions", column="last_event_at", as_of=as_of)
+    user_ids = Vocabulary("user", known.column("user_id"))
+    item_ids = Vocabulary("item", items.column("item_id"))
+    positives_UI, seen_UI = interaction_matrices(known, users=user_ids, items=item_ids, half_life_days=graph.half_life_days, as_of=as_of)
+    user_interests = weigh_user_interests(known, item_interests=item_interests, config=interests, as_of=as_of)
+    return ModelInputs(
+        as_of=as_of,
+        users=user_ids,
+        items=item_ids,
+        positives_UI=positives_UI,
+        seen_UI=seen_UI,
+        text_ID=_text_vectors(item_embeddings, items=item_ids),
+        graph=build_interest_graph(
+            known,
+            items=item_ids,
+            users=user_ids,
+            item_interests=item_interests,
+            user_interests=user_interests,
+            knowledge_graph=knowledge_graph,
+            config=graph,
+            as_of=as_of,
+        ),
+    )
+
+
+def interaction_matrices(
+    known: pa.Table, *, users: Vocabulary, items: Vocabulary, half_life_days: float, as_of: datetime
+) -> tuple[sp.csr_array, sp.csr_array]:
+    """Likes as affinities above 0 (see `ml.interests.affinities`), and 1 wherever a user met an item; float32 [U, I].
+
+    Whether a pair is a like is decided at its own last event, so age alone never unmakes one.
+    """
+    shape = (len(users), len(items))
+    met = (users.positions(known.column("user_id")), items.positions(known.column("item_id")))
+    seen_UI = sp.csr_array((np.ones(known.num_rows, dtype=np.float32), met), shape=shape)
+    seen_UI.sum_duplicates()
+    seen_UI.data[:] = 1.0
+    pairs = pair_affinities(known, users=users, items=items, half_life_days=half_life_days, as_of=as_of)
+    # The sign bit, not > 0: it outlives an affinity faded to nothing.
+    liked = pairs.take(~np.signbit(pairs.affinity_M))
+    weight_M = np.maximum(liked.affinity_M, _FAINTEST_LIKE).astype(np.float32)
+    return sp.csr_array((weight_M, (liked.user_M, liked.item_M)), shape=shape), seen_UI
+
+
+def _text_vectors(item_embeddings: pa.Table, *, items: Vocabulary) -> FloatArray:
+    """The items' text vectors in vocabulary order, shape [I, D]."""
+    space_of(item_embeddings, name="item_embeddings")
+    row_I = pc.fill_null(pc.index_in(items.ids, value_set=item_embeddings.column("item_id").combine_chunks()), -1).to_numpy()
+    absent = items.ids.filter(pa.array(row_I < 0))
+    if len(absent):
+        raise ContractError(
+            "item_embeddings", [f"{len(absent)} item(s) have no vector ({absent[0]} first); embed the items of this day again"]
+        )
+    vectors_ID: FloatArray = vectors_to_matrix(item_embeddings.column("vector"))[row_I]
+    return vectors_ID

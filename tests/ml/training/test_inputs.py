@@ -1,0 +1,202 @@
+"""Model inputs: what was known, by hand; and nothing of what came after."""
+
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ml.config.pipeline import GraphConfig, InterestConfig
+from ml.contracts.behaviour import ITEMS
+from ml.contracts.meaning import ITEM_EMBEDDINGS, ITEM_INTERESTS, KNOWLEDGE_GRAPH
+from ml.contracts.vectors import matrix_to_vectors
+from ml.errors import ContractError, EmbeddingSpaceError, UnknownIdError
+from ml.graph.interest_graph import EdgeType
+from ml.models.inputs import ModelInputs
+from ml.training.inputs import build_inputs
+from tests.ml.evaluation.interaction_rows import at, interactions
+
+AS_OF = at(20)
+GRAPH = GraphConfig(half_life_days=10.0, min_edge_weight=0.0)
+CATALOGUE = ("apple", "bread", "茶", "unmet")
+Rows = list[tuple[str, str, float, float]]
+
+HISTORY: Rows = [
+    ("ann", "apple", 2.0, 0.0),
+    ("ann", "茶", -1.0, 10.0),
+    ("bob", "apple", 1.0, 10.0),
+    ("bob", "bread", -2.0, 5.0),
+    ("bob", "bread", 3.0, 15.0),
+    ("王", "茶", 1.0, 18.9),
+    ("王", "茶", -3.0, 19.9),
+]
+
+
+def items_table(item_ids: tuple[str, ...]) -> pa.Table:
+    num_items = len(item_ids)
+    return ITEMS.conform(
+        pa.table(
+            {
+                "day": pa.array([at(20).date()] * num_items, pa.date32()),
+                "item_id": pa.array(item_ids, pa.string()),
+                "title": pa.array(item_ids, pa.string()),
+                "text": pa.nulls(num_items, pa.string()),
+                "category": pa.nulls(num_items, pa.string()),
+                "tags": pa.array([[]] * num_items, pa.list_(pa.string())),
+                "attributes": pa.nulls(num_items, pa.string()),
+                "created_at": pa.nulls(num_items, pa.timestamp("us", tz="UTC")),
+                "is_catalogued": pa.array([True] * num_items, pa.bool_()),
+            }
+        )
+    )
+
+
+def embeddings_table(item_ids: tuple[str, ...], *, space_ids: list[str] | None = None) -> pa.Table:
+    num_items = len(item_ids)
+    return ITEM_EMBEDDINGS.conform(
+        pa.table(
+            {
+                "item_id": pa.array(item_ids, pa.string()),
+                "text_hash": pa.array(["hash"] * num_items, pa.string()),
+                "space_id": pa.array(space_ids or ["space"] * num_items, pa.string()),
+                "vector": matrix_to_vectors(np.arange(3.0 * num_items).reshape(num_items, 3)),
+            }
+        )
+    )
+
+
+def item_interests_table(item_ids: tuple[str, ...]) -> pa.Table:
+    return ITEM_INTERESTS.conform(
+        pa.table(
+            {
+                "item_id": pa.array(item_ids, pa.string()),
+                "interest_id": pa.array([f"tag:{position % 2}" for position in range(len(item_ids))], pa.string()),
+                "weight": pa.array([1.0] * len(item_ids), pa.float64()),
+            }
+        )
+    )
+
+
+def inputs_of(
+    rows: Rows, *, as_of: datetime = AS_OF, item_ids: tuple[str, ...] = CATALOGUE, embeddings: pa.Table | None = None
+) -> ModelInputs:
+    return build_inputs(
+        interactions(rows),
+        items=items_table(item_ids),
+        item_embeddings=embeddings_table(item_ids) if embeddings is None else embeddings,
+        item_interests=item_interests_table(item_ids),
+        knowledge_graph=KNOWLEDGE_GRAPH.empty(),
+        interests=InterestConfig(half_life_days=10.0),
+        graph=GRAPH,
+        as_of=as_of,
+    )
+
+
+def bytes_of(inputs: ModelInputs) -> list[tuple[str, bytes]]:
+    """Every array and id of the inputs, by name."""
+    arrays: dict[str, np.ndarray | list[str]] = {"text": inputs.text_ID}
+    for name, matrix in (("positives", inputs.positives_UI), ("seen", inputs.seen_UI)):
+        arrays |= {f"{name} data": matrix.data, f"{name} indices": matrix.indices, f"{name} indptr": matrix.indptr}
+    for edge_type, edges in inputs.graph.edges.items():
+        arrays |= {
+            f"{edge_type} source": edges.source_index,
+            f"{edge_type} target": edges.target_index,
+            f"{edge_type} weight": edges.weight,
+        }
+    for kind, vocabulary in {"users": inputs.users, "items": inputs.items, **inputs.graph.vocabularies}.items():
+        arrays[f"{kind} ids"] = vocabulary.ids.to_pylist()
+    return [(name, array.tobytes() if isinstance(array, np.ndarray) else "\0".join(array).encode()) for name, array in arrays.items()]
+
+
+def test_likes_and_meetings_by_hand() -> None:
+    inputs = inputs_of(HISTORY)
+    assert inputs.users.ids.to_pylist() == ["ann", "bob", "王"]
+    assert inputs.items.ids.to_pylist() == ["apple", "bread", "unmet", "茶"]
+    # Half lives of 10 days up to day 20. Bob's bread: 3 - 2 x 0.5 = 2 on day 15, faded by half a half-life.
+    expected = np.zeros((3, 4))
+    expected[0, 0] = np.log1p(2.0) / 4
+    expected[1, 0] = np.log1p(1.0) / 2
+    expected[1, 1] = np.log1p(2.0) / np.sqrt(2)
+    np.testing.assert_allclose(inputs.positives_UI.toarray(), expected, rtol=1e-6)
+    np.testing.assert_array_equal(inputs.seen_UI.toarray(), [[1, 0, 0, 1], [1, 1, 0, 0], [0, 0, 0, 1]])
+    assert inputs.positives_UI.nnz == 3
+    assert inputs.positives_UI.dtype == inputs.seen_UI.dtype == inputs.text_ID.dtype == np.float32
+
+
+def test_texts_follow_the_vocabulary() -> None:
+    inputs = inputs_of(HISTORY, embeddings=embeddings_table((*CATALOGUE, "gone")))
+    np.testing.assert_array_equal(inputs.text_ID, [[0, 1, 2], [3, 4, 5], [9, 10, 11], [6, 7, 8]])
+
+
+def test_the_graph_shares_the_vocabularies() -> None:
+    inputs = inputs_of(HISTORY)
+    assert inputs.graph.vocabularies["user"] == inputs.users
+    assert inputs.graph.vocabularies["item"] == inputs.items
+    liked_UI = inputs.graph.adjacency(EdgeType("user", "interacted", "item")).toarray() > 0
+    np.testing.assert_array_equal(liked_UI, inputs.positives_UI.toarray() > 0)
+
+
+def test_a_like_stays_a_like_however_old() -> None:
+    inputs = inputs_of([("ann", "apple", 1.0, -36_500.0), ("ann", "bread", -1.0, -36_500.0), ("bob", "bread", 1.0, 19.0)])
+    assert (inputs.positives_UI.toarray() > 0).tolist() == [[True, False, False, False], [False, True, False, False]]
+    assert np.isfinite(inputs.positives_UI.data).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["ann", "bob", "王", "newcomer"]),
+            st.sampled_from([*CATALOGUE, "item of tomorrow"]),
+            st.floats(-5, 5),
+            st.one_of(st.just(20.0), st.floats(20.0, 400.0)),
+        ),
+        min_size=1,
+        max_size=6,
+        unique_by=lambda row: (row[0], row[1], int(row[3])),
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_events_at_or_after_the_cut_change_not_a_byte(future: Rows, shuffle) -> None:
+    planted = [*HISTORY[:-1], *future]
+    shuffle.shuffle(planted)
+    assert bytes_of(inputs_of(planted)) == bytes_of(inputs_of(HISTORY[:-1]))
+
+
+def test_an_event_before_the_cut_does_change_them() -> None:
+    """The guard of the test above: its eye is sharp enough to see one event."""
+    assert bytes_of(inputs_of([*HISTORY, ("ann", "bread", 1.0, 19.999)])) != bytes_of(inputs_of(HISTORY))
+
+
+def test_a_day_that_reaches_over_the_cut_is_not_known() -> None:
+    assert inputs_of(HISTORY, as_of=at(15.0)).positives_UI[1].toarray().ravel().tolist()[1] == 0.0
+
+
+@pytest.mark.parametrize("rows", [[], [("ann", "apple", 1.0, 25.0)]], ids=["no history", "no history before the cut"])
+def test_no_history_gives_items_without_users(rows: Rows) -> None:
+    inputs = inputs_of(rows)
+    assert (len(inputs.users), len(inputs.items)) == (0, 4)
+    assert inputs.positives_UI.shape == inputs.seen_UI.shape == (0, 4)
+
+
+def test_no_items_at_all() -> None:
+    inputs = inputs_of([], item_ids=())
+    assert inputs.positives_UI.shape == (0, 0)
+    assert len(inputs.text_ID) == 0
+
+
+def test_an_item_outside_the_catalogue_is_named() -> None:
+    with pytest.raises(UnknownIdError, match="'cake'"):
+        inputs_of([*HISTORY, ("ann", "cake", 1.0, 3.0)])
+
+
+def test_an_item_without_vector_is_named() -> None:
+    with pytest.raises(ContractError, match=r"1 item\(s\) have no vector \(茶 first\)"):
+        inputs_of(HISTORY, embeddings=embeddings_table(("apple", "bread", "unmet")))
+
+
+def test_two_embedding_spaces_never_meet() -> None:
+    with pytest.raises(EmbeddingSpaceError):
+        inputs_of(HISTORY, embeddings=embeddings_table(CATALOGUE, space_ids=["a", "a", "b", "a"]))
