@@ -1,0 +1,111 @@
+"""What every benchmark shares: options, timing, one table on screen, one JSON file.
+
+A benchmark module measures and hands its rows to `publish`; nothing here knows
+what is measured.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+Value = str | int | float | bool | None
+Row = Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked on the command line."""
+
+    quick: bool
+    json_path: Path | None
+
+
+@dataclass
+class Timing:
+    """Seconds of a measured block: on the clock, and of processor time over all threads."""
+
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+
+def parse_options(description: str | None, arguments: Sequence[str] | None = None) -> Options:
+    """Read `--quick` and `--json FILE`; `description` (the module's docstring) is the help."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a smaller run for a first look; its figures are rougher")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the table to this file")
+    found = parser.parse_args(arguments)
+    return Options(quick=found.quick, json_path=found.json)
+
+
+@contextmanager
+def timed() -> Iterator[Timing]:
+    """Measure a block; the fields are set when it ends."""
+    timing = Timing()
+    wall, cpu = time.perf_counter(), time.process_time()
+    yield timing
+    timing.wall_seconds = time.perf_counter() - wall
+    timing.cpu_seconds = time.process_time() - cpu
+
+
+def peak_memory_gib() -> float:
+    """Largest resident size of this process so far, in GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def machine() -> dict[str, Value]:
+    """What the figures were measured on."""
+    return {"processor": _processor_name(), "cores": os.cpu_count(), "system": platform.system(), "python": platform.python_version()}
+
+
+def data_folder(name: str) -> Path | None:
+    """The folder of a real data set, from INTEREST_GRAPH_DATA or beside the checkout; None where it is not here."""
+    beside = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+    folder = Path(os.environ.get("INTEREST_GRAPH_DATA", beside)) / name
+    return folder if folder.exists() else None
+
+
+def publish(name: str, rows: Sequence[Row], *, options: Options, notes: Sequence[str] = ()) -> None:
+    """Print the table with its notes, and write it as JSON where a file was asked for."""
+    where = machine()
+    print(f"\n{name}{' (quick)' if options.quick else ''} on {where['processor']}, {where['cores']} cores\n")
+    print(as_table(rows))
+    for note in notes:
+        print(f"\n{note}")
+    if options.json_path is not None:
+        content = {"benchmark": name, "quick": options.quick, "machine": where, "rows": [dict(row) for row in rows], "notes": list(notes)}
+        options.json_path.parent.mkdir(parents=True, exist_ok=True)
+        options.json_path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def as_table(rows: Sequence[Row]) -> str:
+    """Rows as an aligned Markdown table; the columns are those of all rows, in order of appearance."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    cells = [columns, *([_shown(row.get(column)) for column in columns] for row in rows)]
+    widths = [max(len(line[place]) for line in cells) for place in range(len(columns))]
+    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in cells]
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def _shown(value: Value) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.5g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _processor_name() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
