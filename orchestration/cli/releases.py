@@ -35,14 +35,15 @@ def releases_command(
 
 
 def release_rows(scope: Scope) -> list[dict[str, object]]:
-    """One row per release."""
+    """One row per release, with the last reason it went live for."""
     live = scope.releases.current()
+    reasons = {line["release_id"]: line["reason"] for line in scope.releases.promotions()}
     return [
         {
             "release": release.release_id,
             "live": bool(live and live.release_id == release.release_id),
-            "as_of": release.as_of.isoformat(),
-            "reason": release.reason,
+            "day": release.day.isoformat(),
+            "went live because": reasons.get(release.release_id, "never live"),
         }
-        for release in scope.releases.list()
+        for release in scope.releases.releases()
     ]

@@ -1,0 +1,106 @@
+"""A release is complete or it is an error; the pointer moves whole, and back."""
+
+from datetime import date
+
+import pytest
+
+from ml.errors import ReleaseError
+from ml.training.releases import ReleaseStore
+
+MONDAY, TUESDAY = date(2026, 6, 1), date(2026, 6, 2)
+
+
+@pytest.fixture
+def store(tmp_path) -> ReleaseStore:
+    return ReleaseStore(tmp_path / "releases")
+
+
+@pytest.fixture
+def add(store, tmp_path):
+    def make(content: str, *, day: date = MONDAY):
+        source = tmp_path / f"candidate-{content}"
+        (source / "model").mkdir(parents=True, exist_ok=True)
+        (source / "model" / "weights.safetensors").write_text(content)
+        return store.add(source, day=day, made_from={"space_id": "s1"}, documents={"model_card.md": "# 卡片"})
+
+    return make
+
+
+def test_the_same_content_is_the_same_release(store, add) -> None:
+    first, again, other = add("a"), add("a"), add("b")
+    assert first.release_id == again.release_id != other.release_id
+    assert len(store.releases()) == 2
+    assert first.day == MONDAY
+    assert first.made_from == {"space_id": "s1"}
+    assert (first.directory / "model_card.md").read_text() == "# 卡片"
+
+
+def test_nothing_is_live_before_a_promotion(store, add) -> None:
+    assert store.current() is None
+    release = add("a")
+    store.promote(release.release_id, reason="better")
+    assert store.current() == release
+
+
+def test_rollback_returns_to_the_one_before(store, add) -> None:
+    old, new = add("a"), add("b", day=TUESDAY)
+    store.promote(old.release_id, reason="first")
+    store.promote(new.release_id, reason="better")
+    assert store.rollback() == old
+    assert store.current() == old
+    assert [line["release_id"] for line in store.promotions()] == [old.release_id, new.release_id, old.release_id]
+
+
+def test_rollback_without_a_past_says_so(store, add) -> None:
+    with pytest.raises(ReleaseError, match="no release to roll back to"):
+        store.rollback()
+    store.promote(add("a").release_id, reason="first")
+    with pytest.raises(ReleaseError, match="no release to roll back to"):
+        store.rollback()
+
+
+def test_an_older_day_never_replaces_a_newer_one(store, add) -> None:
+    old, new = add("a"), add("b", day=TUESDAY)
+    store.promote(new.release_id, reason="first")
+    with pytest.raises(ReleaseError, match="older than the live"):
+        store.promote(old.release_id, reason="backfill")
+    assert store.current() == new
+    store.promote(old.release_id, reason="by hand", force=True)
+    assert store.current() == old
+
+
+@pytest.mark.parametrize("damage", ["change", "remove", "add"])
+def test_a_torn_release_names_the_file(store, add, damage) -> None:
+    release = add("a")
+    weights = release.directory / "model" / "weights.safetensors"
+    if damage == "change":
+        weights.write_text("other")
+    elif damage == "remove":
+        weights.unlink()
+    else:
+        weights.with_name("extra.bin").write_text("x")
+    with pytest.raises(ReleaseError, match=r"torn: model/(weights\.safetensors|extra\.bin)"):
+        store.get(release.release_id)
+
+
+def test_an_unfinished_release_is_no_release(store, add) -> None:
+    release = add("a")
+    (release.directory / "manifest.json").unlink()
+    with pytest.raises(ReleaseError, match="never completed"):
+        store.get(release.release_id)
+
+
+def test_an_unknown_release_lists_those_there_are(store, add) -> None:
+    release = add("a")
+    with pytest.raises(ReleaseError, match=release.release_id):
+        store.get("20260601-000000000000")
+    with pytest.raises(ReleaseError, match="does not exist"):
+        store.get("../../etc")
+
+
+def test_a_crash_while_adding_leaves_nothing_to_see(store, add, tmp_path, monkeypatch) -> None:
+    add("a")
+    monkeypatch.setattr("ml.training.releases._sync_files", lambda directory: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        add("b")
+    assert len(store.releases()) == 1
