@@ -115,7 +115,9 @@ class TransformerEncoder:
         ids_BT, mask_BT = tokens.padded(rows, padding_id=self._tokenizer.pad_token_id or 0)
         with torch.inference_mode():
             mask = torch.from_numpy(mask_BT).to(self.device)
-            hidden_BTD = self._network(input_ids=torch.from_numpy(ids_BT).to(self.device), attention_mask=mask.long()).last_hidden_state
+            # Without padding attention needs no mask, and is faster without one.
+            attention_mask = None if mask_BT.all() else mask.long()
+            hidden_BTD = self._network(input_ids=torch.from_numpy(ids_BT).to(self.device), attention_mask=attention_mask).last_hidden_state
             pooled_BD = pool(hidden_BTD, mask_BT=mask, pooling=self._pooling)
             vectors: FloatArray = torch.nn.functional.normalize(pooled_BD, dim=1).cpu().numpy()
         return vectors

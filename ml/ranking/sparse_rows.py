@@ -1,0 +1,43 @@
+"""Row-wise operations on sparse matrices that scipy does not have."""
+
+import numpy as np
+import scipy.sparse as sp
+
+from ml.ids import IntArray
+
+
+def unit_rows(matrix: sp.csr_array) -> sp.csr_array:
+    """The matrix with every row of L2 length 1; empty rows stay empty."""
+    lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1), dtype=np.float64)).reshape(-1)
+    scale = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+    return sp.csr_array(sp.diags_array(scale.astype(matrix.dtype)) @ matrix)
+
+
+def best_columns(matrix: sp.csr_array) -> IntArray:
+    """The column of each row's largest value above 0, ties to the lowest column, -1 where there is none; shape [rows]."""
+    kept = sp.csr_array(matrix, copy=True)
+    kept.data[kept.data < 0] = 0
+    kept.eliminate_zeros()
+    kept.sort_indices()
+    best = np.full(kept.shape[0], -1, dtype=np.int64)
+    counts = np.diff(kept.indptr)
+    rows = np.flatnonzero(counts)
+    if len(rows):
+        largest = np.maximum.reduceat(kept.data, kept.indptr[rows])
+        at_largest = np.flatnonzero(kept.data == np.repeat(largest, counts[rows]))
+        owners, first = np.unique(np.repeat(rows, counts[rows])[at_largest], return_index=True)
+        best[owners] = kept.indices[at_largest[first]]
+    return best
+
+
+def values_at(matrix: sp.csr_array, *, rows: IntArray, columns: IntArray) -> np.ndarray:
+    """One value per (row, column), 0 where nothing is stored; shape [len(rows)]."""
+    return np.asarray(matrix[rows, columns]).reshape(-1) if len(rows) else np.zeros(0, dtype=matrix.dtype)
+
+
+def without_column(matrix: sp.csr_array, columns: IntArray) -> sp.csr_array:
+    """The matrix with the entry at `columns[row]` of each row set to 0; shape unchanged."""
+    kept = sp.csr_array(matrix, copy=True)
+    owner = np.repeat(np.arange(kept.shape[0]), np.diff(kept.indptr))
+    kept.data[kept.indices == columns[owner]] = 0
+    return kept
