@@ -94,10 +94,10 @@ QUARANTINED_ROWS = TableContract(
         Column("table_name", STRING, "contract table the row was meant for: events, items, users, knowledge"),
         Column("source_file", STRING, "file it came from, relative to the dataset file"),
         Column("source_row", INTEGER, "1-based row in that file"),
-        Column("column_name", STRING, "column that breaks the contract"),
+        Column("column_name", STRING, "column that breaks the contract; line: the whole row, where: the source's condition"),
         Column("reason", STRING, "what is wrong with it"),
         Column("mend", STRING, "how to mend it"),
-        Column("row_json", STRING, "the mapped row as JSON, so that nothing is lost"),
+        Column("row_json", STRING, "the row as its file has it, as JSON, so that nothing is lost"),
     ),
 )
 

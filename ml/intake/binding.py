@@ -68,7 +68,7 @@ class _Binder:
         self.binding = Binding()
 
     def make_view(self, absent: Sequence[str]) -> None:
-        nulls = "".join(f", NULL::VARCHAR AS {identifier(name)}" for name in absent)
+        nulls = "".join(f", NULL AS {identifier(name)}" for name in absent)
         self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {SOURCE_RELATION} AS SELECT *{nulls} FROM {identifier(self.relation)}")
 
     def probe(self, place: str, expression: str, *, is_lenient: bool) -> str | None:

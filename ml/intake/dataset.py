@@ -84,6 +84,8 @@ def _shape_findings(path: Path, error: ValidationError) -> list[Finding]:
     findings: dict[str, Finding] = {}
     for found in error.errors():
         parts = [part for part in found["loc"] if not re.search(r"[\[(]", str(part)) and part not in {"str", "dict"}]
+        if "[key]" in found["loc"]:
+            parts.pop()
         place = f"{path.name} " + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")
         findings.setdefault(place, _shape_finding(place, [str(part) for part in parts], found["type"], found["msg"], found["input"]))
     return list(findings.values())

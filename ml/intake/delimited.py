@@ -9,7 +9,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 
 import duckdb
 import pyarrow as pa
@@ -108,7 +108,7 @@ def _batches(file: LandingFile, names: list[str], schema: pa.Schema) -> Iterator
     if file.options.header:
         next(found, None)
     first_row = 1
-    while batch := [record for record, _ in zip(found, range(RECORDS_PER_BATCH), strict=False)]:
+    while batch := list(islice(found, RECORDS_PER_BATCH)):
         no_fields: list[str | None] = [None] * len(names)
         columns: list[list[str | None]] = [list(column) for column in zip(*(record.fields or no_fields for record in batch), strict=True)]
         place = [[file.name] * len(batch), list(range(first_row, first_row + len(batch)))]

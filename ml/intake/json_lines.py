@@ -17,7 +17,7 @@ from ml.intake.text import INVALID, decoded_lines, decoded_pieces, is_well_forme
 
 # Rows looked at to tell text columns from JSON columns; the majority decides.
 SAMPLE_ROWS = 10_000
-MAX_OBJECT_BYTES = 1 << 28
+MAX_OBJECT_BYTES = 1 << 24
 
 
 def load_json(connection: duckdb.DuckDBPyConnection, files: Sequence[LandingFile], *, relation: str) -> list[str]:

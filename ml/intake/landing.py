@@ -14,7 +14,7 @@ import duckdb
 
 from ml.config.pipeline import IntakeConfig
 from ml.contracts.behaviour import QUARANTINED_ROWS
-from ml.errors import DatasetError, Finding
+from ml.errors import ConfigError, DatasetError, Finding
 from ml.intake.binding import Binding, bind
 from ml.intake.conversion import SQL_TYPES, conversion
 from ml.intake.delimited import load_delimited
@@ -68,15 +68,22 @@ class Landing:
 
 @contextmanager
 def land(dataset: Dataset, *, config: IntakeConfig, now: datetime, tables: Sequence[str] = tuple(KINDS)) -> Iterator[Landing]:
-    """Read the landing files of `tables`; the result lives as long as the block."""
+    """Read the landing files of `tables`; the result lives as long as the block.
+
+    Raises `ConfigError` where the memory the profile allows does not suffice, inside the block too.
+    """
     with open_session(config, timezone=dataset.timezone) as connection:
         landing = Landing(connection, dataset, now.astimezone(UTC))
-        _make_tables(connection)
-        for table in tables:
-            for source in dataset.tables.of(table):
-                _land_source(landing, table, source)
-        connection.execute("SET TimeZone = 'UTC'")
-        yield landing
+        try:
+            _make_tables(connection)
+            for table in tables:
+                for source in dataset.tables.of(table):
+                    _land_source(landing, table, source)
+            connection.execute("SET TimeZone = 'UTC'")
+            yield landing
+        except duckdb.OutOfMemoryException as error:
+            what = f"intake.memory_limit {config.memory_limit} does not suffice for {dataset.path.name}"
+            raise ConfigError(f"{what}: {first_line(error)}; raise it, or lower intake.threads, in the profile") from error
 
 
 def _make_tables(connection: duckdb.DuckDBPyConnection) -> None:
@@ -115,7 +122,7 @@ def _land_unit(landing: Landing, table: str, source: Source, files: list[Landing
     columns = _load(landing.connection, files, relation=RAW)
     is_json = files[0].format == "json"
     if is_json and not columns:
-        reject_broken(landing.connection, table, relation=RAW)
+        reject_broken(landing.connection, table, relation=RAW, columns=columns)
         return
     binding = bind(landing.connection, table=table, source=source, relation=RAW, columns=columns, file=label, is_json=is_json)
     landing.findings += binding.findings
@@ -129,7 +136,7 @@ def _land_unit(landing: Landing, table: str, source: Source, files: list[Landing
         _check_join(landing, source, label)
     _convert(landing, table, source, files, binding)
     checks = rules(landing.dataset, table, source)
-    reject_broken(landing.connection, table, relation=RAW)
+    reject_broken(landing.connection, table, relation=RAW, columns=columns)
     reject_failures(landing.connection, table, rules=checks, columns=columns, unit=landing.num_units, now=landing.now)
 
 
@@ -144,6 +151,8 @@ def _load(connection: duckdb.DuckDBPyConnection, files: list[LandingFile], *, re
         if files[0].format == "parquet":
             return load_parquet(connection, files[0], relation=relation)
         return load_delimited(connection, files[0], relation=relation)
+    except duckdb.OutOfMemoryException:
+        raise
     except duckdb.Error as error:
         raise _torn(files, error) from error
 
@@ -152,8 +161,8 @@ def _load_lookup(landing: Landing, table: str, name: str, options: LandingFiles)
     parts = []
     for number, files in enumerate(_units(find_files(landing.dataset, options))):
         part = f"lookup_{name}_{number}"
-        _load(landing.connection, files, relation=part)
-        reject_broken(landing.connection, table, relation=part)
+        columns = _load(landing.connection, files, relation=part)
+        reject_broken(landing.connection, table, relation=part, columns=columns)
         parts.append(f"SELECT * EXCLUDE ({', '.join(HIDDEN)}) FROM {identifier(part)} WHERE {BROKEN} IS NULL")
     landing.connection.execute(f"CREATE OR REPLACE TEMP VIEW {identifier(name)} AS {' UNION ALL BY NAME '.join(parts)}")
 

@@ -93,9 +93,10 @@ def _check_expression(connection: duckdb.DuckDBPyConnection, place: str, name: s
     parts = {"": expression} if isinstance(expression, str) else {f".{key}": part for key, part in expression.items()}
     for suffix, part in parts.items():
         if error := _parse_error(connection, part):
-            yield Finding(
-                f"{place}{suffix}", f"not one SQL expression: {error}", f"mend `{part}`; text constants need quotes: \"'rating'\""
-            )
+            mend = f"mend `{part}`; text constants need quotes: \"'rating'\""
+            if part.isidentifier():
+                mend = f"{part} is a word of SQL; for the column of that name write '\"{part}\"'"
+            yield Finding(f"{place}{suffix}", f"not one SQL expression: {error}", mend)
 
 
 def _check_weights(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> Iterator[Finding]:

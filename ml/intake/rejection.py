@@ -16,12 +16,13 @@ from ml.intake.schema import SOURCE_RELATION
 from ml.intake.session import identifier, literal
 
 
-def reject_broken(connection: duckdb.DuckDBPyConnection, table: str, *, relation: str) -> None:
-    """Copy the rows of `relation` that could not be taken apart to `rejected`."""
+def reject_broken(connection: duckdb.DuckDBPyConnection, table: str, *, relation: str, columns: Sequence[str]) -> None:
+    """Copy the rows of `relation` that could not be taken apart to `rejected`; `columns` are the file's own."""
     mends = " ".join(f"WHEN {literal(reason)} THEN {literal(broken_line_mend(reason))}" for reason in (INVALID_TEXT, NOT_AN_OBJECT))
+    as_it_stands = f"CASE WHEN {LINE} IS NULL THEN {_row_json(columns, relation)} ELSE json_object('line', {LINE})::VARCHAR END"
     connection.execute(
         f"INSERT INTO rejected SELECT {literal(table)}, {FILE}, {ROW}, {literal(LINE_COLUMN)}, {BROKEN},"
-        f" CASE {BROKEN} {mends} ELSE {literal(broken_line_mend(''))} END, json_object('line', {LINE})::VARCHAR, NULL"
+        f" CASE {BROKEN} {mends} ELSE {literal(broken_line_mend(''))} END, {as_it_stands}, NULL"
         f" FROM {identifier(relation)} WHERE {BROKEN} IS NOT NULL"
     )
 
@@ -35,7 +36,7 @@ def reject_failures(
         return
     same_row = f"{SOURCE_RELATION}.{FILE} = bad.source_file AND {SOURCE_RELATION}.{ROW} = bad.source_row"
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE bad_rows AS SELECT bad.*, {_row_json(columns)} AS row_json"
+        f"CREATE OR REPLACE TEMP TABLE bad_rows AS SELECT bad.*, {_row_json(columns, SOURCE_RELATION)} AS row_json"
         f" FROM {bad} AS bad JOIN {SOURCE_RELATION} ON {same_row}"
     )
     # A time that is unreadable or in the future says nothing about the day the row belongs to.
@@ -49,8 +50,9 @@ def reject_failures(
         )
 
 
-def _row_json(columns: Sequence[str]) -> str:
+def _row_json(columns: Sequence[str], relation: str) -> str:
     """SQL of a row as the file has it, as JSON; a row with a number that JSON does not know is kept as text."""
-    pairs = ", ".join(f"{literal(name)}, {SOURCE_RELATION}.{identifier(name)}" for name in columns)
-    given = f"coalesce({SOURCE_RELATION}.{LINE}, json_object({pairs})::VARCHAR)"
+    of = identifier(relation)
+    pairs = ", ".join(f"{literal(name)}, {of}.{identifier(name)}" for name in columns)
+    given = f"coalesce({of}.{LINE}, json_object({pairs})::VARCHAR)"
     return f"CASE WHEN regexp_matches({given}, '{NOT_FINITE}') THEN json_object('line', {given})::VARCHAR ELSE {given} END"

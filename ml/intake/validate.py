@@ -85,18 +85,20 @@ def validate_file(path: Path, *, variables: Mapping[str, str], config: IntakeCon
 
 def _usable(dataset: Dataset, findings: list[Finding]) -> Dataset:
     """The dataset with only the sources about which there is no finding and whose variables are set."""
+    wrong = {finding.where for finding in findings}
 
     def is_usable(table: str, number: int, source: Source) -> bool:
         place = f"{dataset.path.name} tables.{table}[{number}]."
         paths = [options.path for options in (source, *source.lookups.values())]
         unset = {name for path in paths for name in VARIABLE.findall(path)} - dataset.variables.keys()
-        return not unset and not any(finding.where.startswith(place) for finding in findings)
+        return not unset and not any(where.startswith(place) for where in wrong)
 
     kept = {
-        table: tuple(source for number, source in enumerate(dataset.tables.of(table)) if is_usable(table, number, source))
-        for table in KINDS
+        table: tuple(source for number, source in enumerate(dataset.tables.of(table)) if is_usable(table, number, source)) for table in KINDS
     }
-    return dataset.model_copy(update={"tables": dataset.tables.model_copy(update=kept)})
+    # A weight that does not hold is said once already; 0 lets the rows of its type be judged by the rest.
+    weights = {name: "0" if f"{dataset.path.name} weights.{name}" in wrong else weight for name, weight in dataset.weights.items()}
+    return dataset.model_copy(update={"tables": dataset.tables.model_copy(update=kept), "weights": weights})
 
 
 def _row_findings(landing: Landing) -> Iterator[Finding]:
