@@ -15,7 +15,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.transforms import Bbox
-from sklearn.manifold import TSNE
 
 from ml.contracts.vectors import vectors_to_matrix
 from ml.ids import FloatArray
@@ -75,6 +74,9 @@ def lay_out(vectors_PD: FloatArray) -> FloatArray:
     spread = plane.std()
     if len(plane) < MIN_POINTS_FOR_TSNE or spread < 1e-9:
         return plane.astype(np.float32)
+    # scikit-learn takes seconds to import, which every process that only knows of the map would pay.
+    from sklearn.manifold import TSNE  # noqa: PLC0415
+
     start = (plane / spread * 1e-4).astype(np.float32)
     projection = TSNE(init=start, perplexity=min(30.0, len(plane) / 4), random_state=SEED, max_iter=500, n_jobs=1)
     return np.asarray(projection.fit_transform(vectors_PD), dtype=np.float32)

@@ -37,11 +37,12 @@ class _Names(NamedTuple):
 def weigh_user_interests(interactions: pa.Table, *, item_interests: pa.Table, config: InterestConfig, as_of: datetime) -> pa.Table:
     """The table `user_interests`, sorted by key.
 
-    An interest's weight is the sum over the user's items of affinity (see
+    An interest's weight is the sum over the user's n items with it of affinity (see
     `pair_affinities`: damped, so that one purchase does not drown the rest, and faded) x item
-    weight, divided by the user's largest magnitude. The `max_per_user` largest magnitudes stay,
-    dislikes too. `item_weights` are the products before that division, of the items on the
-    interest's own side. Raises `LeakageError` if an interaction ends at or after `as_of`.
+    weight, times n / (n + 1), since one item alone may be chance, divided by the user's largest
+    magnitude. The `max_per_user` largest magnitudes stay, dislikes too. `item_weights` are the
+    products before that scaling, of the items on the interest's own side. Raises `LeakageError`
+    if an interaction ends at or after `as_of`.
     """
     check_no_leakage(interactions, name="interactions", column="last_event_at", as_of=as_of)
     names = _Names(
@@ -78,9 +79,9 @@ def _weigh(pairs: Affinities, *, weights_IP: sp.csr_array, names: _Names, config
     pair_C, share_C, key_C = _contributions(pairs, weights_IP=weights_IP)
     starts = np.flatnonzero(np.diff(key_C, prepend=-1))
     user_R, interest_R = np.divmod(key_C[starts], len(names.interests))
-    weight_R = _scale(np.add.reduceat(share_C, starts), magnitude_R=np.add.reduceat(np.abs(share_C), starts), user_R=user_R)
-    kept_R = _strongest(weight_R, user_R=user_R, limit=config.max_per_user)
     num_items_R = np.diff(starts, append=len(key_C))
+    weight_R = _scale(_supported_totals(share_C, starts=starts, num_items_R=num_items_R), user_R=user_R)
+    kept_R = _strongest(weight_R, user_R=user_R, limit=config.max_per_user)
     columns = {
         "user_id": names.users.take(user_R[kept_R]),
         "interest_id": names.interests.take(interest_R[kept_R]),
@@ -105,9 +106,15 @@ def _contributions(pairs: Affinities, *, weights_IP: sp.csr_array) -> tuple[IntA
     return pair_C[order], (rows.data * pairs.affinity_M[pair_C])[order], key_C[order]
 
 
-def _scale(total_R: Floats, *, magnitude_R: Floats, user_R: IntArray) -> Floats:
-    """Totals over each user's largest magnitude; 0 where contributions cancel."""
-    total_R = np.where(np.abs(total_R) > ROUNDING * magnitude_R, total_R, 0.0)
+def _supported_totals(share_C: Floats, *, starts: IntArray, num_items_R: IntArray) -> Floats:
+    """Sums of contributions, less sure the fewer they are; 0 where they cancel."""
+    total_R, magnitude_R = np.add.reduceat(share_C, starts), np.add.reduceat(np.abs(share_C), starts)
+    supported_R: Floats = total_R * num_items_R / (num_items_R + 1)
+    return np.where(np.abs(total_R) > ROUNDING * magnitude_R, supported_R, 0.0)
+
+
+def _scale(total_R: Floats, *, user_R: IntArray) -> Floats:
+    """Totals over each user's largest magnitude."""
     starts = np.flatnonzero(np.diff(user_R, prepend=-1))
     largest_R = np.repeat(np.maximum.reduceat(np.abs(total_R), starts), np.diff(starts, append=len(user_R)))
     return total_R / np.where(largest_R > 0, largest_R, 1.0)

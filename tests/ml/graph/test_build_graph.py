@@ -1,0 +1,154 @@
+"""Every edge comes from a row, weighs what the row says, and the rest of the graph is none of it."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from ml.config.pipeline import GraphConfig, InterestConfig
+from ml.contracts.behaviour import INTERACTIONS, RAW_KNOWLEDGE
+from ml.contracts.meaning import ITEM_INTERESTS, KNOWLEDGE_GRAPH, USER_INTERESTS
+from ml.errors import LeakageError, UnknownIdError
+from ml.graph.build import ABOUT, DISLIKED, HAS_INTEREST, INTERACTED, build_interest_graph
+from ml.graph.interest_graph import EdgeType, InterestGraph
+from ml.ids import Vocabulary
+from ml.interests.profiles import weigh_user_interests
+from ml.knowledge.triples import build_knowledge_graph
+from tests.ml.interests.catalogues import AS_OF, make_interactions, make_item_interests, make_items, make_knowledge, shuffled
+
+ITEM_IDS = ["hat", "pan", "sock", "茶"]
+USER_IDS = ["u", "v", "w"]
+BEHAVIOUR = make_interactions(
+    [("u", "hat", 2, 10), ("u", "hat", 1, 20), ("u", "pan", -3, 10), ("v", "茶", 1, 10), ("v", "pan", 1, 10), ("v", "pan", -1, 10)]
+)
+CONTENT = make_item_interests([("hat", "tag:wool", 1.0), ("sock", "tag:wool", 0.6), ("sock", "tag:红", 0.8), ("pan", "tag:steel", 1.0)])
+GIVEN = make_knowledge(
+    [("hat", "goes with", "sock"), ("sock", "made_by", "Acme"), ("Acme", "based_in", "上海"), ("hat", "made_by", "Acme")]
+)
+KNOWLEDGE = build_knowledge_graph(make_items([{"item_id": item} for item in ITEM_IDS]), raw_knowledge=GIVEN)
+
+
+def build(
+    interactions: pa.Table = BEHAVIOUR,
+    *,
+    item_interests: pa.Table = CONTENT,
+    knowledge_graph: pa.Table = KNOWLEDGE,
+    items: list[str] = ITEM_IDS,
+    users: list[str] = USER_IDS,
+    min_edge_weight: float = 0.0,
+) -> InterestGraph:
+    user_interests = weigh_user_interests(interactions, item_interests=item_interests, config=InterestConfig(), as_of=AS_OF)
+    return build_interest_graph(
+        interactions,
+        items=Vocabulary("item", items),
+        users=Vocabulary("user", users),
+        item_interests=item_interests,
+        user_interests=user_interests,
+        knowledge_graph=knowledge_graph,
+        config=GraphConfig(half_life_days=10, min_edge_weight=min_edge_weight),
+        as_of=AS_OF,
+    )
+
+
+def named(graph: InterestGraph, edge_type: EdgeType) -> dict[tuple[str, str], float]:
+    edges = graph.edges[edge_type]
+    source = graph.vocabularies[edge_type.source].take(edges.source_index).to_pylist()
+    target = graph.vocabularies[edge_type.target].take(edges.target_index).to_pylist()
+    return dict(zip(zip(source, target, strict=True), edges.weight.tolist(), strict=True))
+
+
+def test_behaviour_edges_by_hand() -> None:
+    graph = build()
+    assert named(graph, INTERACTED) == pytest.approx({("u", "hat"): np.log1p(2 / 2 + 1 / 4), ("v", "茶"): np.log1p(1 / 2)})
+    assert named(graph, DISLIKED) == pytest.approx({("u", "pan"): np.log1p(3 / 2)})
+
+
+def test_meaning_edges_by_hand() -> None:
+    graph = build()
+    assert named(graph, ABOUT) == pytest.approx({
+        ("hat", "tag:wool"): 1.0, ("sock", "tag:wool"): 0.6, ("sock", "tag:红"): 0.8, ("pan", "tag:steel"): 1.0,
+    })  # fmt: skip
+    assert named(graph, HAS_INTEREST).keys() == {("u", "tag:wool")}
+
+
+def test_knowledge_edges_keep_their_relation_and_types() -> None:
+    graph = build()
+    assert named(graph, EdgeType("item", "goes_with", "item")) == {("hat", "sock"): 1.0}
+    assert named(graph, EdgeType("item", "made_by", "entity")) == {("hat", "Acme"): 1.0, ("sock", "Acme"): 1.0}
+    assert named(graph, EdgeType("entity", "based_in", "entity")) == {("Acme", "上海"): 1.0}
+    assert graph.vocabularies["entity"].ids.to_pylist() == ["Acme", "上海"]
+
+
+def test_nodes_without_edges_stay() -> None:
+    graph = build()
+    assert graph.vocabularies["user"] == Vocabulary("user", USER_IDS)
+    assert graph.vocabularies["item"] == Vocabulary("item", ITEM_IDS)
+    assert graph.adjacency(INTERACTED).shape == (3, 4)
+
+
+def test_faint_edges_are_pruned_and_their_nodes_stay() -> None:
+    graph = build(min_edge_weight=0.7)
+    assert named(graph, INTERACTED).keys() == {("u", "hat")}
+    assert named(graph, ABOUT).keys() == {("hat", "tag:wool"), ("sock", "tag:红"), ("pan", "tag:steel")}
+    assert graph.num_nodes("interest") == build().num_nodes("interest") == 3
+
+
+def test_edges_are_sorted_and_above_nothing() -> None:
+    for edges in build().edges.values():
+        order = np.lexsort((edges.target_index, edges.source_index))
+        np.testing.assert_array_equal(order, np.arange(len(edges)))
+        assert (edges.weight > 0).all()
+        assert edges.weight.dtype == np.float32
+        assert edges.source_index.dtype == edges.target_index.dtype == np.int64
+
+
+def test_order_of_rows_does_not_matter() -> None:
+    expected = build()
+    for seed in range(3):
+        again = build(
+            shuffled(BEHAVIOUR, seed=seed), item_interests=shuffled(CONTENT, seed=seed), knowledge_graph=shuffled(KNOWLEDGE, seed=seed)
+        )
+        assert again.vocabularies == expected.vocabularies
+        assert list(again.edges) == list(expected.edges)
+        for edge_type, edges in expected.edges.items():
+            for name in ("source_index", "target_index", "weight"):
+                np.testing.assert_array_equal(getattr(again.edges[edge_type], name), getattr(edges, name))
+
+
+@pytest.mark.parametrize(("items", "users"), [([], []), (["only"], ["one"]), (ITEM_IDS, [])])
+def test_empty_tables_give_a_graph_without_edges(items: list[str], users: list[str]) -> None:
+    graph = build(
+        INTERACTIONS.empty(), item_interests=ITEM_INTERESTS.empty(), knowledge_graph=KNOWLEDGE_GRAPH.empty(), items=items, users=users
+    )
+    assert graph.edges == {}
+    assert graph.num_nodes("item") == len(items)
+    assert graph.num_nodes("user") == len(users)
+    assert graph.num_nodes("interest") == graph.num_nodes("entity") == 0
+
+
+def test_the_future_is_refused() -> None:
+    with pytest.raises(LeakageError, match="1 row"):
+        build_interest_graph(
+            make_interactions([("u", "hat", 1, 0)]),
+            items=Vocabulary("item", ITEM_IDS),
+            users=Vocabulary("user", USER_IDS),
+            item_interests=CONTENT,
+            user_interests=USER_INTERESTS.empty(),
+            knowledge_graph=KNOWLEDGE,
+            config=GraphConfig(),
+            as_of=AS_OF,
+        )
+
+
+def test_strangers_are_named() -> None:
+    with pytest.raises(UnknownIdError, match="unknown user: 'v'"):
+        build(users=["u"])
+    with pytest.raises(UnknownIdError, match="unknown item: '茶'"):
+        build(items=["hat", "pan", "sock"])
+    with pytest.raises(UnknownIdError, match="unknown item: 'sock'"):
+        build(items=["hat", "pan", "茶"])
+
+
+def test_no_knowledge_at_all() -> None:
+    items = make_items([{"item_id": item} for item in ITEM_IDS])
+    graph = build(knowledge_graph=build_knowledge_graph(items, raw_knowledge=RAW_KNOWLEDGE.empty()))
+    assert set(graph.edges) == {INTERACTED, DISLIKED, HAS_INTEREST, ABOUT}
