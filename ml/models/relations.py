@@ -1,0 +1,74 @@
+"""Which relations messages flow along: every edge type of the interest graph, both ways.
+
+Weights are normalised per relation here, so that no relation drowns another by its size;
+how much each counts is learned in `propagation`. Shapes: S sources, T targets, U users, I items.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+
+from ml.graph.build import DISLIKED, INTERACTED
+from ml.graph.interest_graph import EdgeType
+from ml.models.adjacency import normalize_symmetric, to_torch
+from ml.models.inputs import ModelInputs
+
+BEHAVIOUR = (INTERACTED, DISLIKED)
+
+
+@dataclass(frozen=True)
+class Relation:
+    """One way along one edge type: messages from `source` nodes to `target` nodes.
+
+    `sign` is -1 where an edge says dislike; `is_behaviour` where it says what a user did.
+    """
+
+    source: str
+    name: str
+    target: str
+    sign: float
+    is_behaviour: bool
+    adjacency_TS: Tensor
+    transposed_ST: Tensor
+
+    def __str__(self) -> str:
+        return f"{self.source} -{self.name}-> {self.target}"
+
+
+def relations_of(inputs: ModelInputs, *, edge_weight_power: float, device: torch.device) -> tuple[Relation, ...]:
+    """Both directions of every edge type with edges, ordered by source, relation and target.
+
+    `interacted` is read from `positives_UI`, each weight to the power `edge_weight_power`:
+    the graph prunes likes that have faded, but an old like still says what a person likes.
+    """
+    return tuple(
+        relation for edge_type, weight_ST in _weights(inputs, edge_weight_power) for relation in _both_ways(edge_type, weight_ST, device)
+    )
+
+
+def _weights(inputs: ModelInputs, edge_weight_power: float) -> Iterator[tuple[EdgeType, sp.csr_array]]:
+    for edge_type in sorted({INTERACTED, *inputs.graph.edges}, key=lambda known: (known.source, known.relation, known.target)):
+        weight_ST = likes(inputs, power=edge_weight_power) if edge_type == INTERACTED else inputs.graph.adjacency(edge_type)
+        if weight_ST.nnz:
+            yield edge_type, weight_ST
+
+
+def likes(inputs: ModelInputs, *, power: float) -> sp.csr_array:
+    """`positives_UI` with each weight to a power: 0 counts every like the same, 1 by its age and strength."""
+    weight_UI = inputs.positives_UI.astype("float64")
+    weight_UI.data **= power
+    return weight_UI
+
+
+def _both_ways(edge_type: EdgeType, weight_ST: sp.csr_array, device: torch.device) -> tuple[Relation, Relation]:
+    normalized_ST = normalize_symmetric(weight_ST)
+    forth_ST = to_torch(normalized_ST, device=device)
+    back_TS = to_torch(sp.csr_array(normalized_ST.T), device=device)
+    sign, is_behaviour = (-1.0 if edge_type == DISLIKED else 1.0), edge_type in BEHAVIOUR
+    return (
+        Relation(edge_type.source, edge_type.relation, edge_type.target, sign, is_behaviour, back_TS, forth_ST),
+        Relation(edge_type.target, f"rev_{edge_type.relation}", edge_type.source, sign, is_behaviour, forth_ST, back_TS),
+    )

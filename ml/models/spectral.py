@@ -1,0 +1,66 @@
+"""Where training starts: singular vectors of the behaviour, carried over to text, interests and entities.
+
+A truncated SVD of the normalised matrix is already a good recommender (Shen et al., "How
+powerful is graph convolution for recommendation?", CIKM 2021), so that few epochs are left
+to learn. Shapes: U users, I items, D embedding size, F text dimensions.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from sklearn.utils.extmath import randomized_svd
+
+from ml.ids import BoolArray, FloatArray
+from ml.models.adjacency import normalize_symmetric
+
+# Root mean square of a starting coordinate: the scale that Adam's step sizes are set for.
+COORDINATE_SCALE = 0.1
+# Ridge of the text regression, in items (texts are unit vectors).
+TEXT_RIDGE = 5.0
+_POWER_ITERATIONS = 4
+
+
+def spectral_vectors(likes_UI: sp.csr_array, *, embedding_size: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    """Users' and items' singular vectors of the normalised likes, times root singular values: ([U, D], [I, D]).
+
+    Rows without likes are 0, so are dimensions beyond the rank of the matrix.
+    """
+    num_users, num_items = likes_UI.shape
+    rank = min(embedding_size, num_users, num_items)
+    if likes_UI.nnz == 0 or rank == 0:
+        return np.zeros((num_users, embedding_size), dtype=np.float32), np.zeros((num_items, embedding_size), dtype=np.float32)
+    left_UD, value_D, right_DI = randomized_svd(
+        normalize_symmetric(likes_UI).astype(np.float64), rank, n_iter=_POWER_ITERATIONS, random_state=int(rng.integers(2**31))
+    )
+    root_D = np.sqrt(value_D)
+    users_UD, items_ID = left_UD * root_D, right_DI.T * root_D
+    return _scaled(users_UD, embedding_size, sp.csr_array(likes_UI)), _scaled(items_ID, embedding_size, sp.csr_array(likes_UI.T))
+
+
+def _scaled(vectors_ND: npt.NDArray[np.float64], embedding_size: int, likes: sp.csr_array) -> FloatArray:
+    """Padded to `embedding_size`, rows without likes at 0, the others at `COORDINATE_SCALE` on average."""
+    met_N = np.diff(likes.indptr) > 0
+    padded_ND = np.zeros((len(vectors_ND), embedding_size))
+    padded_ND[met_N, : vectors_ND.shape[1]] = vectors_ND[met_N]
+    scale = np.sqrt(np.square(padded_ND[met_N]).mean())
+    return (padded_ND * (COORDINATE_SCALE / scale if scale > 0 else 0.0)).astype(np.float32)
+
+
+def text_projection(text_IF: FloatArray, vectors_ID: FloatArray, *, known_I: BoolArray) -> FloatArray:
+    """The linear map from text to vector that fits the known items best (ridge regression), shape [F, D]."""
+    known_text_NF = text_IF[known_I].astype(np.float64)
+    gram_FF = known_text_NF.T @ known_text_NF + TEXT_RIDGE * np.eye(text_IF.shape[1])
+    solved_FD = np.linalg.solve(gram_FF, known_text_NF.T @ vectors_ID[known_I].astype(np.float64))
+    return np.asarray(solved_FD, dtype=np.float32)
+
+
+def centered(text_IF: FloatArray) -> FloatArray:
+    """Texts minus their mean: what is special about an item, not what all texts of a catalogue share.
+
+    Rows of zeros (items without text) stay zero.
+    """
+    written_I: BoolArray = np.any(text_IF, axis=1)
+    if not written_I.any():
+        return text_IF
+    mean_F = text_IF[written_I].mean(axis=0, dtype=np.float64)
+    return np.where(written_I[:, None], text_IF - mean_F, 0.0).astype(np.float32)

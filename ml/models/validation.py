@@ -1,0 +1,71 @@
+"""The validation slice as models see it while they are fitted: likes after the inputs, and one figure.
+
+For stopping and choosing only; what is reported comes from `ml.evaluation`.
+Shapes: V validation users, U users, I items, K list length.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from ml.ids import IntArray
+from ml.ranking.top_n import Score, top_n
+
+LIST_LENGTH = 10
+_BLOCK_SIZE = 256
+_MAX_USERS = 5000
+
+
+@dataclass(frozen=True)
+class Validation:
+    """New likes of some users (`relevant_UI`, non-zero where liked) and what they had met before (`seen_UI`)."""
+
+    relevant_UI: sp.csr_array
+    seen_UI: sp.csr_array
+    user_index: IntArray
+
+    @classmethod
+    def prepare(cls, relevant_UI: sp.csr_array, *, seen_UI: sp.csr_array, rng: np.random.Generator) -> Self:
+        """All users with a new like, or 5,000 of them by `rng` where there are more. Raises `ValueError` for other shapes."""
+        if relevant_UI.shape != seen_UI.shape:
+            raise ValueError(
+                f"validation likes have shape {relevant_UI.shape}, the inputs {seen_UI.shape}; both need the same vocabularies"
+            )
+        user_index = np.flatnonzero(np.diff(relevant_UI.indptr)).astype(np.int64)
+        if len(user_index) > _MAX_USERS:
+            user_index = np.sort(rng.choice(user_index, _MAX_USERS, replace=False))
+        return cls(relevant_UI, seen_UI, user_index)
+
+    def __len__(self) -> int:
+        return len(self.user_index)
+
+    def ndcg(self, score: Score) -> npt.NDArray[np.float64]:
+        """NDCG@10 of each validation user with binary gains, seen items out, shape [V] (Järvelin & Kekäläinen, TOIS 2002)."""
+        items_VK, _ = top_n(score, user_index=self.user_index, excluded_UI=self.seen_UI, k=LIST_LENGTH, block_size=_BLOCK_SIZE)
+        liked_VI = self.relevant_UI[self.user_index]
+        row_VK = np.broadcast_to(np.arange(len(items_VK))[:, None], items_VK.shape)
+        hits_VK = np.asarray(liked_VI[row_VK.ravel(), np.maximum(items_VK, 0).ravel()] != 0).reshape(items_VK.shape) & (items_VK >= 0)
+        gain_K = 1.0 / np.log2(np.arange(LIST_LENGTH) + 2.0)
+        num_relevant_V = np.minimum(np.diff(liked_VI.indptr), LIST_LENGTH)
+        figures_V: npt.NDArray[np.float64] = (hits_VK @ gain_K) / np.cumsum(gain_K)[num_relevant_V - 1]
+        return figures_V
+
+
+def choose(figures: Callable[[float], npt.NDArray[np.float64]], *, usual: float, others: Sequence[float]) -> float:
+    """The setting with the best mean figure, if it beats `usual` by more than a standard error of the paired difference.
+
+    `figures(setting)` has shape [V]. A small slice thus rarely overturns a setting that held elsewhere
+    (the one-standard-error rule of Breiman et al., "Classification and regression trees", 1984).
+    """
+    usual_V = figures(usual)
+    chosen, best_lead = usual, 0.0
+    for setting in others:
+        lead_V = figures(setting) - usual_V
+        standard_error = lead_V.std(ddof=1) / np.sqrt(len(lead_V)) if len(lead_V) > 1 else np.inf
+        if lead_V.mean() > max(best_lead, standard_error):
+            chosen, best_lead = setting, float(lead_V.mean())
+    return chosen
