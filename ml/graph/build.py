@@ -25,6 +25,8 @@ ABOUT = EdgeType("item", "about", "interest")
 
 # A fact is there or it is not; how much it counts is the model's business.
 KNOWLEDGE_WEIGHT = 1.0
+# Likes and dislikes that cancel leave rounding errors, not edges; relative to what was summed.
+ROUNDING = 1e-9
 
 
 def build_interest_graph(
@@ -43,8 +45,9 @@ def build_interest_graph(
     Weights: `interacted` and `disliked` log1p of a pair's summed weight, halved every
     `half_life_days`, by its sign; `has_interest` the user's weight where above 0; `about` the
     item's weight; knowledge relations, each a type of its own, 1. Edges below `min_edge_weight`
-    are left out, their nodes stay. Raises `LeakageError` for interactions at or after `as_of`,
-    `UnknownIdError` for users or items outside the vocabularies.
+    are left out, their nodes stay; a user's behaviour is measured by its strongest edge, so that
+    a user long away keeps what was liked. Raises `LeakageError` for interactions at or after
+    `as_of`, `UnknownIdError` for users or items outside the vocabularies.
     """
     check_no_leakage(interactions, name="interactions", column="last_event_at", as_of=as_of)
     interest_ids = pa.chunked_array(
@@ -52,36 +55,50 @@ def build_interest_graph(
     )
     vocabularies = {"user": users, "item": items, "interest": Vocabulary("interest", interest_ids), "entity": _entities(knowledge_graph)}
     found = {
-        **_behaviour_edges(interactions, vocabularies=vocabularies, half_life_days=config.half_life_days, as_of=as_of),
-        HAS_INTEREST: _weighted_edges(user_interests, edge_type=HAS_INTEREST, vocabularies=vocabularies),
-        ABOUT: _weighted_edges(item_interests, edge_type=ABOUT, vocabularies=vocabularies),
+        **_behaviour_edges(interactions, vocabularies=vocabularies, config=config, as_of=as_of),
+        HAS_INTEREST: _weighted_edges(user_interests, edge_type=HAS_INTEREST, vocabularies=vocabularies, config=config),
+        ABOUT: _weighted_edges(item_interests, edge_type=ABOUT, vocabularies=vocabularies, config=config),
         **_knowledge_edges(knowledge_graph, vocabularies=vocabularies),
     }
-    pruned = {edge_type: _prune(edges, minimum=config.min_edge_weight) for edge_type, edges in found.items()}
-    return InterestGraph(vocabularies, {known: pruned[known] for known in sorted(pruned, key=_order) if len(pruned[known])})
+    return InterestGraph(vocabularies, {known: found[known] for known in sorted(found, key=_order) if len(found[known])})
 
 
 def _behaviour_edges(
-    interactions: pa.Table, *, vocabularies: dict[str, Vocabulary], half_life_days: float, as_of: datetime
+    interactions: pa.Table, *, vocabularies: dict[str, Vocabulary], config: GraphConfig, as_of: datetime
 ) -> dict[EdgeType, Edges]:
+    user_M, item_M, net_M = _net_weights(interactions, vocabularies=vocabularies, half_life_days=config.half_life_days, as_of=as_of)
+    weight_M = np.log1p(np.abs(net_M))
+    strongest_U = np.zeros(len(vocabularies["user"]))
+    np.maximum.at(strongest_U, user_M, weight_M)
+    kept_M = (net_M != 0) & (weight_M >= config.min_edge_weight * strongest_U[user_M])
+    liked_M, disliked_M = kept_M & (net_M > 0), kept_M & (net_M < 0)
+    return {
+        INTERACTED: _edges(user_M[liked_M], item_M[liked_M], weight_M[liked_M]),
+        DISLIKED: _edges(user_M[disliked_M], item_M[disliked_M], weight_M[disliked_M]),
+    }
+
+
+def _net_weights(
+    interactions: pa.Table, *, vocabularies: dict[str, Vocabulary], half_life_days: float, as_of: datetime
+) -> tuple[IntArray, IntArray, npt.NDArray[np.float64]]:
+    """User, item and decayed sum of weights of each pair, in order of user, then item; 0 where they cancel."""
     decay = decay_factors(interactions.column("last_event_at"), as_of=as_of, half_life_days=half_life_days)
     weight_N = np.asarray(interactions.column("weight"), dtype=np.float64) * decay
     user_N = vocabularies["user"].positions(interactions.column("user_id"))
     item_N = vocabularies["item"].positions(interactions.column("item_id"))
     order = np.lexsort((weight_N, item_N, user_N))
-    user_N, item_N, weight_N = user_N[order], item_N[order], weight_N[order]
+    user_N, item_N = user_N[order], item_N[order]
     starts = np.flatnonzero((np.diff(user_N, prepend=-1) != 0) | (np.diff(item_N, prepend=-1) != 0))
-    net = np.add.reduceat(weight_N, starts) if len(starts) else weight_N
-    edges = {}
-    for edge_type, side in ((INTERACTED, net), (DISLIKED, -net)):
-        chosen = starts[side > 0]
-        edges[edge_type] = _edges(user_N[chosen], item_N[chosen], np.log1p(side[side > 0]))
-    return edges
+    if not len(starts):
+        return user_N, item_N, weight_N
+    net_M, gross_M = np.add.reduceat(weight_N[order], starts), np.add.reduceat(np.abs(weight_N[order]), starts)
+    return user_N[starts], item_N[starts], np.where(np.abs(net_M) > ROUNDING * gross_M, net_M, 0.0)
 
 
-def _weighted_edges(table: pa.Table, *, edge_type: EdgeType, vocabularies: dict[str, Vocabulary]) -> Edges:
-    """Edges of a table with columns `<source>_id`, `<target>_id` and `weight`, those above 0."""
-    positive = table.filter(pc.greater(table.column("weight"), 0.0))
+def _weighted_edges(table: pa.Table, *, edge_type: EdgeType, vocabularies: dict[str, Vocabulary], config: GraphConfig) -> Edges:
+    """Edges of a table with columns `<source>_id`, `<target>_id` and `weight`, those above 0 and not below the minimum."""
+    weight = table.column("weight")
+    positive = table.filter(pc.and_(pc.greater(weight, 0.0), pc.greater_equal(weight, config.min_edge_weight)))
     source = vocabularies[edge_type.source].positions(positive.column(f"{edge_type.source}_id"))
     target = vocabularies[edge_type.target].positions(positive.column(f"{edge_type.target}_id"))
     return _edges(source, target, np.asarray(positive.column("weight"), dtype=np.float64))
@@ -109,12 +126,9 @@ def _joined(kind: str, left: pa.ChunkedArray, right: pa.ChunkedArray) -> Vocabul
 
 def _edges(source: IntArray, target: IntArray, weight: npt.NDArray[np.float64]) -> Edges:
     order = np.lexsort((target, source))
-    return Edges(source[order], target[order], weight[order].astype(np.float32))
-
-
-def _prune(edges: Edges, *, minimum: float) -> Edges:
-    kept = (edges.weight >= minimum) & (edges.weight > 0)
-    return Edges(edges.source_index[kept], edges.target_index[kept], edges.weight[kept])
+    # However old, an edge weighs more than nothing.
+    floored = np.maximum(weight[order], np.finfo(np.float32).tiny)
+    return Edges(source[order], target[order], floored.astype(np.float32))
 
 
 def _order(edge_type: EdgeType) -> tuple[str, str, str]:

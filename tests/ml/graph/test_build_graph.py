@@ -87,9 +87,22 @@ def test_nodes_without_edges_stay() -> None:
 
 def test_faint_edges_are_pruned_and_their_nodes_stay() -> None:
     graph = build(min_edge_weight=0.7)
-    assert named(graph, INTERACTED).keys() == {("u", "hat")}
+    assert named(graph, INTERACTED).keys() == {("u", "hat"), ("v", "茶")}
     assert named(graph, ABOUT).keys() == {("hat", "tag:wool"), ("sock", "tag:红"), ("pan", "tag:steel")}
     assert graph.num_nodes("interest") == build().num_nodes("interest") == 3
+
+
+def test_behaviour_is_faint_beside_the_users_strongest() -> None:
+    rows = [("u", "hat", 4, 1), ("u", "pan", 0.01, 1), ("u", "sock", -4, 400), ("v", "pan", 0.01, 1), ("w", "茶", 1, 4000)]
+    graph = build(make_interactions(rows), min_edge_weight=0.01)
+    assert named(graph, INTERACTED).keys() == {("u", "hat"), ("v", "pan"), ("w", "茶")}
+    assert DISLIKED not in graph.edges
+
+
+def test_likes_and_dislikes_that_cancel_are_no_edge() -> None:
+    graph = build(make_interactions([("u", "hat", 0.1, 5), ("u", "hat", 0.2, 5), ("u", "hat", -0.3, 5), ("v", "pan", 0, 1)]))
+    assert INTERACTED not in graph.edges
+    assert DISLIKED not in graph.edges
 
 
 def test_edges_are_sorted_and_above_nothing() -> None:

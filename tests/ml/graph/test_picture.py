@@ -4,6 +4,7 @@ import subprocess
 import sys
 import warnings
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -72,7 +73,7 @@ def test_names_need_a_font_with_all_their_glyphs() -> None:
     assert font_for("\U0010fffd") is None
 
 
-def test_no_pyplot_is_started() -> None:
+def test_no_pyplot_is_started(repository: Path) -> None:
     program = "import sys, ml.graph.picture; print('matplotlib.pyplot' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], cwd=repository, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
