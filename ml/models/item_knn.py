@@ -25,7 +25,7 @@ class ItemKNN:
 
     name: ClassVar[str] = "item_knn"
 
-    def __init__(self, *, num_neighbors: int = 100, shrinkage: float = 20.0) -> None:
+    def __init__(self, *, num_neighbors: int = 100, shrinkage: float = 50.0) -> None:
         """`num_neighbors` kept per item; `shrinkage` in units of users, pulls similarities of rare items to 0."""
         if num_neighbors < 1 or shrinkage < 0:
             raise ValueError(f"num_neighbors must be at least 1 and shrinkage at least 0, not {num_neighbors} and {shrinkage}")

@@ -1,7 +1,7 @@
 """From tables to what recommenders are fitted on, as of a moment.
 
 Everything that depends on behaviour is derived here from rows before `as_of`: weights,
-user interests, the graph. What items are (text, interests, knowledge) is taken as given.
+user interests, the graph. What a catalogue says of items (text, interests, knowledge) is taken as given.
 Shapes: U users, I items, D text dimensions.
 """
 
@@ -41,15 +41,19 @@ def build_inputs(
     """What was known at `as_of`: only interactions with `last_event_at` before it.
 
     Every row of `items` is in the item vocabulary, met or not; users are those with any
-    interaction before `as_of`. Raises `UnknownIdError` for an interaction with an item
-    outside `items`, `ContractError` for an item without embedding, and
-    `EmbeddingSpaceError` for embeddings of two spaces.
+    interaction before `as_of`. An item outside the catalogue that nobody had met yet has a
+    text vector of zeros and no interests: its only words are of users, written later.
+
+    Raises `UnknownIdError` for an interaction with an item outside `items`, `ContractError`
+    for an item without embedding, and `EmbeddingSpaceError` for embeddings of two spaces.
     """
     known = interactions.filter(pc.less(interactions.column("last_event_at"), pa.scalar(as_of, TIMESTAMP)))
     check_no_leakage(known, name="interactions", column="last_event_at", as_of=as_of)
     user_ids = Vocabulary("user", known.column("user_id"))
     item_ids = Vocabulary("item", items.column("item_id"))
     positives_UI, seen_UI = interaction_matrices(known, users=user_ids, items=item_ids, half_life_days=graph.half_life_days, as_of=as_of)
+    unheard_of = _unheard_of(items, met=known.column("item_id"))
+    item_interests = item_interests.filter(pc.invert(pc.is_in(item_interests.column("item_id"), value_set=unheard_of)))
     user_interests = weigh_user_interests(known, item_interests=item_interests, config=interests, as_of=as_of)
     return ModelInputs(
         as_of=as_of,
@@ -57,7 +61,7 @@ def build_inputs(
         items=item_ids,
         positives_UI=positives_UI,
         seen_UI=seen_UI,
-        text_ID=_text_vectors(item_embeddings, items=item_ids),
+        text_ID=_text_vectors(item_embeddings, items=item_ids, unheard_of=unheard_of),
         graph=build_interest_graph(
             known,
             items=item_ids,
@@ -90,8 +94,14 @@ def interaction_matrices(
     return sp.csr_array((weight_M, (liked.user_M, liked.item_M)), shape=shape), seen_UI
 
 
-def _text_vectors(item_embeddings: pa.Table, *, items: Vocabulary) -> FloatArray:
-    """The items' text vectors in vocabulary order, shape [I, D]."""
+def _unheard_of(items: pa.Table, *, met: pa.ChunkedArray) -> pa.Array:
+    """Items that no catalogue names and nobody had met: at that moment they did not exist for us."""
+    uncatalogued = items.filter(pc.invert(items.column("is_catalogued"))).column("item_id")
+    return uncatalogued.filter(pc.invert(pc.is_in(uncatalogued, value_set=pc.unique(met)))).combine_chunks()
+
+
+def _text_vectors(item_embeddings: pa.Table, *, items: Vocabulary, unheard_of: pa.Array) -> FloatArray:
+    """The items' text vectors in vocabulary order, zeros for those unheard of, shape [I, D]."""
     space_of(item_embeddings, name="item_embeddings")
     row_I = pc.fill_null(pc.index_in(items.ids, value_set=item_embeddings.column("item_id").combine_chunks()), -1).to_numpy()
     absent = items.ids.filter(pa.array(row_I < 0))
@@ -100,4 +110,5 @@ def _text_vectors(item_embeddings: pa.Table, *, items: Vocabulary) -> FloatArray
             "item_embeddings", [f"{len(absent)} item(s) have no vector ({absent[0]} first); embed the items of this day again"]
         )
     vectors_ID: FloatArray = vectors_to_matrix(item_embeddings.column("vector"))[row_I]
+    vectors_ID[items.positions(unheard_of)] = 0.0
     return vectors_ID

@@ -34,7 +34,7 @@ HISTORY: Rows = [
 ]
 
 
-def items_table(item_ids: tuple[str, ...]) -> pa.Table:
+def items_table(item_ids: tuple[str, ...], *, uncatalogued: tuple[str, ...] = ()) -> pa.Table:
     num_items = len(item_ids)
     return ITEMS.conform(
         pa.table(
@@ -47,7 +47,7 @@ def items_table(item_ids: tuple[str, ...]) -> pa.Table:
                 "tags": pa.array([[]] * num_items, pa.list_(pa.string())),
                 "attributes": pa.nulls(num_items, pa.string()),
                 "created_at": pa.nulls(num_items, pa.timestamp("us", tz="UTC")),
-                "is_catalogued": pa.array([True] * num_items, pa.bool_()),
+                "is_catalogued": pa.array([item_id not in uncatalogued for item_id in item_ids], pa.bool_()),
             }
         )
     )
@@ -80,11 +80,16 @@ def item_interests_table(item_ids: tuple[str, ...]) -> pa.Table:
 
 
 def inputs_of(
-    rows: Rows, *, as_of: datetime = AS_OF, item_ids: tuple[str, ...] = CATALOGUE, embeddings: pa.Table | None = None
+    rows: Rows,
+    *,
+    as_of: datetime = AS_OF,
+    item_ids: tuple[str, ...] = CATALOGUE,
+    embeddings: pa.Table | None = None,
+    uncatalogued: tuple[str, ...] = (),
 ) -> ModelInputs:
     return build_inputs(
         interactions(rows),
-        items=items_table(item_ids),
+        items=items_table(item_ids, uncatalogued=uncatalogued),
         item_embeddings=embeddings_table(item_ids) if embeddings is None else embeddings,
         item_interests=item_interests_table(item_ids),
         knowledge_graph=KNOWLEDGE_GRAPH.empty(),
@@ -172,6 +177,23 @@ def test_an_event_before_the_cut_does_change_them() -> None:
 
 def test_a_day_that_reaches_over_the_cut_is_not_known() -> None:
     assert inputs_of(HISTORY, as_of=at(15.0)).positives_UI[1].toarray().ravel().tolist()[1] == 0.0
+
+
+def test_words_written_later_about_an_uncatalogued_item_are_not_known() -> None:
+    """Such an item has no text but its users' words; before its first event there are none."""
+    rows: Rows = [*HISTORY, ("ann", "bread", 1.0, 30.0), ("bob", "unmet", 1.0, 30.0)]
+    about = EdgeType("item", "about", "interest")
+    inputs = inputs_of(rows, uncatalogued=("unmet", "bread"))
+    unmet = inputs.items.positions(["unmet"])[0]
+    assert not inputs.text_ID[unmet].any()
+    assert inputs.graph.adjacency(about)[[unmet]].nnz == 0
+    # Met before the cut, it keeps what was written then; in a catalogue, it was known all along.
+    bread = inputs.items.positions(["bread"])[0]
+    assert inputs.text_ID[bread].any()
+    assert inputs.graph.adjacency(about)[[bread]].nnz == 1
+    catalogued = inputs_of(rows)
+    assert catalogued.text_ID[unmet].any()
+    assert catalogued.graph.adjacency(about)[[unmet]].nnz == 1
 
 
 @pytest.mark.parametrize("rows", [[], [("ann", "apple", 1.0, 25.0)]], ids=["no history", "no history before the cut"])
