@@ -75,7 +75,8 @@ assert not [name for name in sys.modules if name.split(".")[0] in ("ml", "featur
 """
 
 
-def test_a_process_with_only_feast_looks_up_by_sdk(world, config, tmp_path):
+def test_a_process_with_only_feast_looks_up_by_sdk(world, tmp_path):
+    config = FeatureStoreConfig(online_store="sqlite")
     world.write(FIRST, users=USERS)
     publish(world.home, config=config, day=FIRST)
     done = subprocess.run(
