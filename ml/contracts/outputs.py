@@ -184,9 +184,9 @@ DRIFT = TableContract(
     columns=(
         Column("dataset", STRING, "what was compared: behaviour, interests or embeddings"),
         Column("column_name", STRING, "column"),
-        Column("method", STRING, "test or distance used"),
-        Column("score", FLOAT, "its value"),
-        Column("threshold", FLOAT, "beyond it the column has drifted"),
+        Column("method", STRING, "distance used, or why the column was not compared"),
+        Column("score", FLOAT, "its value; null where not compared", nullable=True),
+        Column("threshold", FLOAT, "from it on the column has drifted; null where not compared", nullable=True),
         Column("has_drifted", BOOLEAN, "whether it has"),
         Column("num_reference", INTEGER, "rows of the reference window (after sampling)"),
         Column("num_current", INTEGER, "rows of the current window (after sampling)"),
