@@ -21,8 +21,9 @@ from ml.ranking.sparse_rows import best_columns, values_at, without_column
 # Kinds of reasons, as stored in `Reasons.kind_N`.
 NONE, INTEREST, ENTITY, LINK, OTHERS = range(5)
 
-# Pairs worked on at once; bounds the memory, not the result.
+# Pairs worked on at once; bounds the memory, not the result. Fewer where each may need a dense row of items.
 _BLOCK = 4096
+_ITEM_BLOCK = 1024
 
 
 @dataclass(frozen=True)
@@ -120,21 +121,36 @@ def _find_others(graph: InterestGraph, found: Reasons, *, user_N: IntArray, item
     likes_UI = sp.csr_array(liked_UI > 0, dtype=np.float32)
     likers_IU = sp.csr_array(likes_UI.T)
     damping_I = 1.0 / np.sqrt(np.maximum(np.diff(likers_IU.indptr), 1))
+    damped_UI = sp.csr_array(liked_UI @ sp.diags_array(damping_I))
     left = np.flatnonzero(found.kind_N == NONE)
     # Pairs of one item lie together, so that its co-likes are counted once.
-    for rows in _blocks(left[np.argsort(item_N[left], kind="stable")]):
-        items, place = np.unique(item_N[rows], return_inverse=True)
-        shared_NI = sp.csr_array(likers_IU[items] @ likes_UI)[place]
-        candidates_NI = without_column(liked_UI[user_N[rows]], item_N[rows]).multiply(shared_NI)
-        liked = best_columns(sp.csr_array(candidates_NI @ sp.diags_array(damping_I)))
-        both_NU = without_column(likers_IU[item_N[rows]].multiply(likers_IU[np.maximum(liked, 0)]).tocsr(), user_N[rows])
-        other = np.where(liked >= 0, best_columns(both_NU), -1)
-        known = rows[other >= 0]
-        found.kind_N[known] = OTHERS
-        found.liked_N[known], found.other_N[known] = liked[other >= 0], other[other >= 0]
-        found.num_others_N[known] = np.asarray((both_NU > 0).sum(axis=1)).reshape(-1)[other >= 0]
+    for rows in _blocks(left[np.argsort(item_N[left], kind="stable")], size=_ITEM_BLOCK):
+        user, item = user_N[rows], item_N[rows]
+        items, place = np.unique(item, return_inverse=True)
+        shared_JI = (likers_IU[items] @ likes_UI).toarray()
+        damped_NI = without_column(damped_UI[user], item)
+        owner = np.repeat(np.arange(len(rows)), np.diff(damped_NI.indptr))
+        damped_NI.data *= shared_JI[place[owner], damped_NI.indices]
+        liked = best_columns(damped_NI)
+        is_liker = values_at(likes_UI, rows=user, columns=item) > 0
+        num_others = np.where(liked >= 0, shared_JI[place, liked], 0).astype(np.int64) - is_liker
+        known = np.flatnonzero((liked >= 0) & (num_others > 0))
+        found.kind_N[rows[known]] = OTHERS
+        found.liked_N[rows[known]], found.num_others_N[rows[known]] = liked[known], num_others[known]
+        found.other_N[rows[known]] = _common_likers(likers_IU, liked[known], item[known], without=user[known])
 
 
-def _blocks(rows: IntArray) -> Iterator[IntArray]:
-    for start in range(0, len(rows), _BLOCK):
-        yield rows[start : start + _BLOCK]
+def _common_likers(likers_IU: sp.csr_array, left: IntArray, right: IntArray, *, without: IntArray) -> IntArray:
+    """A user other than `without` who likes both items of each pair; there must be one."""
+    pairs, place = np.unique(np.stack([left, right]), axis=1, return_inverse=True)
+    place = place.reshape(-1)
+    both = sp.csr_array(likers_IU[pairs[0]].multiply(likers_IU[pairs[1]]))
+    first = best_columns(both)[place]
+    taken = np.flatnonzero(first == without)
+    first[taken] = best_columns(without_column(both[place[taken]], without[taken]))
+    return first
+
+
+def _blocks(rows: IntArray, *, size: int = _BLOCK) -> Iterator[IntArray]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]

@@ -32,12 +32,11 @@ class Rung:
     score: Score
 
 
-def personal_rung(score: Score, *, users: Vocabulary, items: Vocabulary, positives_UI: sp.csr_array) -> Rung:
-    """A release's own scores, for users with at least one positive interaction when it was fitted."""
-    if positives_UI.shape != (len(users), len(items)):
-        raise ValueError(f"positives_UI has shape {positives_UI.shape}, expected {(len(users), len(items))}")
-    num_positives_U = np.asarray((positives_UI > 0).sum(axis=1)).reshape(-1)
-    return Rung(name="personal", users=users, items=items, can_answer_U=num_positives_U > 0, score=score)
+def personal_rung(score: Score, *, users: Vocabulary, items: Vocabulary, num_likes_U: IntArray) -> Rung:
+    """A release's own scores, for users with at least one like when it was fitted."""
+    if num_likes_U.shape != (len(users),):
+        raise ValueError(f"num_likes_U has shape {num_likes_U.shape}, expected {(len(users),)}")
+    return Rung(name="personal", users=users, items=items, can_answer_U=num_likes_U > 0, score=score)
 
 
 def popular_rung(users: Vocabulary, *, items: Vocabulary, popularity_I: FloatArray) -> Rung:

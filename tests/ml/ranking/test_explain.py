@@ -217,3 +217,8 @@ def test_every_path_of_a_random_world_exists_and_starts_and_ends_right(make_grap
         assert path == [] or (path[0], path[-1]) == (f"user:{row['user_id']}", f"item:{row['item_id']}")
         assert (path[1:2] == ["has_interest"]) == ((int(row["user_id"]), int(row["item_id"])) in shared)
         assert path[2:-1].count(f"item:{row['item_id']}") == 0
+        if path[3:4] == ["interacted"]:
+            likers = [{edge[0] for edge in edges if edge[1:3] == ("interacted", item)} for item in (path[2], path[-1])]
+            others = (likers[0] & likers[1]) - {path[0]}
+            assert path[4] in others
+            assert row["reason"].startswith(f"Liked by {len(others)} of")

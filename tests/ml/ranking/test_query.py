@@ -81,3 +81,15 @@ def test_an_empty_catalogue_and_no_interests(ask) -> None:
 
 def test_equal_items_come_by_id(ask) -> None:
     assert [row["item_id"] for row in ask([1.0, 0.0], vectors={"b": [1.0, 0.0], "a": [1.0, 0.0]})] == ["a", "b"]
+
+
+def test_words_that_name_an_interest_count_where_meaning_does_not(ask) -> None:
+    # The vector says boot, the words name what lamp and pole are about.
+    names = {"tag:hiking": "徒步", "tag:home": "家居"}
+    assert ask([1.0, 0.0], points=names)[0]["item_id"] == "boot"
+    answer = ask([1.0, 0.0], points=names, text="家居用品")
+    assert answer[0]["item_id"] == "pole"
+    assert answer[0]["score"] == pytest.approx(0.8 + 0.8)
+    assert answer[0]["similarity"] == pytest.approx(0.8)
+    assert answer[0]["matched_interests"] == ["家居", "徒步"]
+    assert answer[0]["reason"] == "与家居有关，接近你要找的内容"

@@ -22,7 +22,7 @@ def personal(scores: dict[str, list[float]], *, positives: list[str] | None = No
     users = Vocabulary("user", list(scores))
     matrix = np.array([scores[user] for user in users.ids.to_pylist()], dtype=np.float32)
     has = np.array([[1.0 if positives is None or user in positives else 0.0, 0, 0, 0] for user in users.ids.to_pylist()])
-    return personal_rung(lambda rows: matrix[rows], users=users, items=ITEMS, positives_UI=sp.csr_array(has))
+    return personal_rung(lambda rows: matrix[rows], users=users, items=ITEMS, num_likes_U=has.sum(axis=1).astype(np.int64))
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="popularity_I"):
         popular_rung(users, items=ITEMS, popularity_I=np.zeros(3, dtype=np.float32))
     with pytest.raises(ValueError, match="positives_UI"):
-        personal_rung(lambda rows: np.zeros((1, 4)), users=users, items=ITEMS, positives_UI=sp.csr_array((2, 4)))
+        personal_rung(lambda rows: np.zeros((1, 4)), users=users, items=ITEMS, num_likes_U=np.zeros(3, dtype=np.int64))
 
 
 def test_progress_counts_all_users_once(tables) -> None:
