@@ -4,66 +4,41 @@ Visits and looks themselves are `visits`; paid praise is `spam`; the words are
 `user_texts`. Array legend: N rows, U users, I items.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from examples.shop.arrays import SECONDS_PER_DAY, Floats, chance, sigmoid
-from examples.shop.catalogue import Catalogue
 from examples.shop.events import CART, PURCHASE, RATING, REVIEW, SEARCH, Events, concatenate
-from examples.shop.lexicon import Lexicon
-from examples.shop.population import Population, affinities
-from examples.shop.settings import SampleSettings
 from examples.shop.visits import Visits, simulate_looks, simulate_visits
+from examples.shop.world import World
 
 RETURNS = 0.15
 RETURN_DAYS = 5
-SEARCHES = 0.21
+SEARCHES = 0.16
+SHIFTED_SEARCHES = 0.5
 REORDERS = 0.5
 REORDER_AFTER_DAYS = (12, 20)
-GIVES_FEEDBACK = 1.15
-WRITES_WORDS = 0.75
+# Looked at because people have it from elsewhere: they rate it.
+OWNED_ALREADY = 0.11
+GIVES_FEEDBACK = 1.2
+WRITES_WORDS = 0.85
 FEEDBACK_AFTER_DAYS = (0.3, 2.5)
-# People on new ground buy faster and are let down more often.
-SHIFTED_CART_LOGIT = 1.1
-SHIFTED_PURCHASE_LOGIT = 0.8
-SHIFTED_STARS = -1.3
-
-
-@dataclass(frozen=True)
-class World:
-    """The simulated shop: what is sold, who comes, how drawn they are to what [U, I]."""
-
-    lexicon: Lexicon
-    settings: SampleSettings
-    catalogue: Catalogue
-    population: Population
-    affinity_UI: Floats
-
-    @classmethod
-    def of(cls, lexicon: Lexicon, *, settings: SampleSettings, catalogue: Catalogue, population: Population) -> "World":
-        """A world whose affinities follow from its catalogue and population."""
-        return cls(lexicon, settings, catalogue, population, affinities(population, catalogue))
+# People on new ground ask more, buy faster and are let down more often.
+SHIFTED_CART_LOGIT = 1.9
+SHIFTED_PURCHASE_LOGIT = 1.3
+SHIFTED_STARS = -0.9
 
 
 def simulate_behaviour(world: World, *, rng: np.random.Generator) -> Events:
     """All honest events from day 0 through the last day, by time."""
-    visits = simulate_visits(world.population, lexicon=world.lexicon, settings=world.settings, rng=rng)
-    looks = simulate_looks(
-        visits,
-        population=world.population,
-        catalogue=world.catalogue,
-        affinity_UI=world.affinity_UI,
-        lexicon=world.lexicon,
-        settings=world.settings,
-        rng=rng,
-    )
+    visits = simulate_visits(world, rng=rng)
+    looks = simulate_looks(visits, world=world, rng=rng)
     returns = _return(looks, num_visits=len(visits), rng=rng)
     carts = _put_in_cart(concatenate([looks, returns]), num_visits=len(visits), world=world, rng=rng)
     purchases = _buy(carts, world=world, rng=rng)
     reorders = _reorder(purchases, world=world, num_visits=len(visits) + len(returns), rng=rng)
-    feedback = _judge(concatenate([purchases, reorders]).by_time(), world=world, rng=rng)
-    searches = _search(visits, looks=looks, rng=rng)
+    owned = looks.where(chance(OWNED_ALREADY, len(looks), rng))
+    feedback = _judge(concatenate([purchases, reorders, owned]).by_time(), world=world, rng=rng)
+    searches = _search(visits, looks=looks, world=world, rng=rng)
     everything = concatenate([looks, returns, carts, purchases, reorders, feedback, searches])
     inside = (everything.at >= 0) & (everything.at < world.settings.num_days * SECONDS_PER_DAY)
     return everything.where(inside).by_time()
@@ -79,13 +54,13 @@ def _return(looks: Events, *, num_visits: int, rng: np.random.Generator) -> Even
 def _put_in_cart(looks: Events, *, num_visits: int, world: World, rng: np.random.Generator) -> Events:
     """A look becomes a cart by quality and fit, more so on return and on new ground."""
     quality = world.catalogue.quality[looks.item]
-    logit = -1.75 + 0.45 * quality + 0.45 * _fit(looks, world) + 0.9 * (looks.visit >= num_visits)
-    wanted = looks.where(chance(sigmoid(logit + SHIFTED_CART_LOGIT * _on_new_ground(looks, world)), len(looks), rng))
+    logit = -1.75 + 0.45 * quality + 0.45 * world.fit(looks) + 0.9 * (looks.visit >= num_visits)
+    wanted = looks.where(chance(sigmoid(logit + SHIFTED_CART_LOGIT * world.on_new_ground(looks)), len(looks), rng))
     return wanted.replace(kind=np.full(len(wanted), CART), at=wanted.at + rng.integers(10, 60, size=len(wanted)))
 
 
 def _buy(carts: Events, *, world: World, rng: np.random.Generator) -> Events:
-    probability = sigmoid(0.75 + SHIFTED_PURCHASE_LOGIT * _on_new_ground(carts, world))
+    probability = sigmoid(1.1 + SHIFTED_PURCHASE_LOGIT * world.on_new_ground(carts))
     bought = carts.where(chance(probability, len(carts), rng))
     return bought.replace(kind=np.full(len(bought), PURCHASE), at=bought.at + rng.integers(60, 600, size=len(bought)))
 
@@ -98,41 +73,28 @@ def _reorder(purchases: Events, *, world: World, num_visits: int, rng: np.random
     return used_up.replace(at=at, visit=num_visits + np.arange(len(used_up)))
 
 
-def _judge(purchases: Events, *, world: World, rng: np.random.Generator) -> Events:
-    """A rating or a review per user and item, days after the first purchase."""
-    first = np.unique(purchases.user * len(world.catalogue) + purchases.item, return_index=True)[1]
-    bought = purchases.where(np.sort(first))
-    judged = bought.where(chance(GIVES_FEEDBACK * world.population.talkativeness[bought.user], len(bought), rng))
+def _judge(known: Events, *, world: World, rng: np.random.Generator) -> Events:
+    """One judgement per user and item, days after it is first bought or met again: words only for what was bought here."""
+    first = np.unique(known.user * len(world.catalogue) + known.item, return_index=True)[1]
+    met = known.where(np.sort(first))
+    judged = met.where(chance(GIVES_FEEDBACK * world.population.talkativeness[met.user], len(met), rng))
     earliest, latest = (int(days * SECONDS_PER_DAY) for days in FEEDBACK_AFTER_DAYS)
-    kind = np.where(chance(WRITES_WORDS, len(judged), rng), REVIEW, RATING)
+    kind = np.where((judged.kind == PURCHASE) & chance(WRITES_WORDS, len(judged), rng), REVIEW, RATING)
     at = judged.at + rng.integers(earliest, latest, size=len(judged))
     return judged.replace(kind=kind, at=at, visit=np.full(len(judged), -1), stars=_stars(judged, world, rng).astype(np.int64))
 
 
 def _stars(judged: Events, world: World, rng: np.random.Generator) -> Floats:
     """1 to 5, by quality, fit, the judge's leniency and chance."""
-    expected = 3.9 + 0.6 * world.catalogue.quality[judged.item] + 0.3 * _fit(judged, world)
-    expected += 0.35 * world.population.leniency[judged.user] + SHIFTED_STARS * _on_new_ground(judged, world)
+    expected = 3.9 + 0.5 * world.catalogue.quality[judged.item] + 0.3 * world.fit(judged)
+    expected += 0.2 * world.population.leniency[judged.user] + SHIFTED_STARS * world.on_new_ground(judged)
     return np.clip(np.rint(expected + 0.9 * rng.standard_normal(len(judged))), 1, 5)
 
 
-def _search(visits: Visits, *, looks: Events, rng: np.random.Generator) -> Events:
+def _search(visits: Visits, *, looks: Events, world: World, rng: np.random.Generator) -> Events:
     """Some visits begin with a search; `item` is the first thing looked at, which the words may name."""
     first_look = looks.where(np.unique(looks.visit, return_index=True)[1])
-    searched = chance(SEARCHES, len(visits), rng)
+    first_look = first_look.replace(theme=visits.theme)
+    searched = chance(SEARCHES + (SHIFTED_SEARCHES - SEARCHES) * world.on_new_ground(first_look), len(visits), rng)
     found = first_look.where(searched)
-    return found.replace(kind=np.full(len(found), SEARCH), at=found.at - rng.integers(5, 40, size=len(found)), theme=visits.theme[searched])
-
-
-def _fit(events: Events, world: World) -> Floats:
-    """How well each item suits its user beyond its appeal, standardised over the rows, shape [N]."""
-    fit = np.log(world.affinity_UI[events.user, events.item] / world.catalogue.appeal[events.item])
-    standardised: Floats = (fit - fit.mean()) / fit.std() if len(fit) else fit
-    return standardised
-
-
-def _on_new_ground(events: Events, world: World) -> Floats:
-    """1 where a shifted user acts on a season theme after the shift, else 0, shape [N]."""
-    is_season = np.array([theme.is_season for theme in world.lexicon.themes])
-    has_shifted = world.population.is_shifted[events.user] & (events.day >= world.settings.shift_day)
-    return np.asarray(has_shifted & is_season[events.theme], dtype=np.float64)
+    return found.replace(kind=np.full(len(found), SEARCH), at=found.at - rng.integers(5, 40, size=len(found)))

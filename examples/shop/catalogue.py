@@ -117,7 +117,7 @@ def _themes(lexicon: Lexicon, product_I: Ints, rng: np.random.Generator) -> Floa
     """Weights of each item's themes, rows sum to 1, shape [I, T]; a product's main theme leads twice in three."""
     names = [theme.name for theme in lexicon.themes]
     themes_IT = np.zeros((len(product_I), len(names)))
-    swapped, alone = rng.random(len(product_I)) < 0.35, rng.random(len(product_I)) < 0.35
+    swapped, alone = rng.random(len(product_I)) < 0.35, rng.random(len(product_I)) < 0.45
     for item, kind in enumerate(product_I):
         serves = [names.index(name) for name in lexicon.products[kind].themes]
         if len(serves) == 1:

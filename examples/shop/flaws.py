@@ -26,7 +26,7 @@ BROKEN = (
 ODD = (
     ("events", "unknown_item", "sku", b"i99001", 6),
     ("events", "unknown_item", "sku", b"i99002", 4),
-    ("events", "repeated", None, b"", 40),
+    ("events", "repeated", None, b"", 20),
 )
 
 
@@ -43,18 +43,15 @@ class Flaw:
 def insert_flaws(files: Sequence[LandingFile], *, rng: np.random.Generator) -> list[Flaw]:
     """Insert all flaws into `files` at random places, and say where."""
     planned: dict[str, list[tuple[int, bytes, str, bool]]] = {}
+    files_in = {folder: [file for file in files if file.path.startswith(f"{folder}/") and file.rows] for folder in ("events", "feedback")}
     for is_broken, kinds in ((True, BROKEN), (False, ODD)):
         for folder, what, column, value, count in kinds:
-            for _ in range(count):
-                file = _pick_file(files, folder, rng)
+            # A sample without any row of a kind has none to spoil.
+            for _ in range(count if files_in[folder] else 0):
+                file = files_in[folder][rng.integers(len(files_in[folder]))]
                 row = _spoil(file.rows[rng.integers(len(file.rows))], column, value)
                 planned.setdefault(file.path, []).append((int(rng.integers(len(file.rows) + 1)), row, what, is_broken))
     return [flaw for file in files if file.path in planned for flaw in _insert(file, planned[file.path])]
-
-
-def _pick_file(files: Sequence[LandingFile], folder: str, rng: np.random.Generator) -> LandingFile:
-    filled = [file for file in files if file.path.startswith(f"{folder}/") and file.rows]
-    return filled[rng.integers(len(filled))]
 
 
 def _spoil(row: bytes, column: str | None, value: bytes) -> bytes:

@@ -14,6 +14,7 @@ from examples.shop.lexicon import CHINESE, ENGLISH, LANGUAGES, Lexicon, Product,
 MAX_ENGLISH_WORDS = 50
 UNTAGGED = 0.06
 TAG_CHANCES = (0.85, 0.4, 0.3)
+SECOND_THEME_TAG = 0.75
 OTHER_TAG = 0.25
 
 
@@ -40,6 +41,12 @@ def product_of(lexicon: Lexicon, catalogue: Catalogue, item: int) -> Product:
 def material_of(lexicon: Lexicon, catalogue: Catalogue, item: int) -> Words:
     """What an item is made of."""
     return product_of(lexicon, catalogue, item).materials[int(catalogue.material[item])]
+
+
+def themes_of(catalogue: Catalogue, item: int) -> list[int]:
+    """An item's themes, main one first."""
+    order = np.argsort(-catalogue.themes_IT[item], kind="stable")
+    return [int(theme) for theme in order[: np.count_nonzero(catalogue.themes_IT[item])]]
 
 
 def _describe(lexicon: Lexicon, catalogue: Catalogue, item: int, rng: np.random.Generator) -> ItemWords:
@@ -71,10 +78,9 @@ def _text(lexicon: Lexicon, catalogue: Catalogue, item: int, rng: np.random.Gene
     """A sentence on the make, one per theme, one by the brand's style if there is room."""
     number = catalogue.language[item]
     language = LANGUAGES[number]
-    themes = np.argsort(-catalogue.themes_IT[item], kind="stable")[: np.count_nonzero(catalogue.themes_IT[item])]
     banks = [
         lexicon.categories[catalogue.category[item]].features[language],
-        *(lexicon.themes[theme].scenes[language] for theme in themes),
+        *(lexicon.themes[theme].scenes[language] for theme in themes_of(catalogue, item)),
         lexicon.styles[catalogue.style[item]].closings[language],
     ]
     facts = _facts(lexicon, catalogue, item, language)
@@ -103,14 +109,14 @@ def _capitalised(sentence: str) -> str:
 
 
 def _tags(lexicon: Lexicon, catalogue: Catalogue, item: int, rng: np.random.Generator) -> list[str]:
-    """Labels of the item's themes, main one first; some items have none, some carry one that says nothing."""
+    """Labels of the item's main theme and perhaps one of its second; some items have none, some carry one that says nothing."""
     if rng.random() < UNTAGGED:
         return []
     language = LANGUAGES[catalogue.language[item]]
-    tags: list[str] = []
-    for theme in np.argsort(-catalogue.themes_IT[item], kind="stable")[: np.count_nonzero(catalogue.themes_IT[item])]:
-        offered = lexicon.themes[theme].tags[language]
-        tags += [tag for tag, probability in zip(offered, TAG_CHANCES, strict=True) if rng.random() < probability] or [offered[0]]
+    main, *others = themes_of(catalogue, item)
+    offered = lexicon.themes[main].tags[language]
+    tags = [tag for tag, probability in zip(offered, TAG_CHANCES, strict=True) if rng.random() < probability] or [offered[0]]
+    tags += [lexicon.themes[theme].tags[language][0] for theme in others if rng.random() < SECOND_THEME_TAG]
     if rng.random() < OTHER_TAG:
         tags.append(str(rng.choice(lexicon.phrases["tags"][language])))
     return tags

@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from examples.shop.arrays import Ints
-from examples.shop.behaviour import World
 from examples.shop.events import CART, KINDS, PURCHASE, REVIEW, SEARCH, VIEW, Events
 from examples.shop.ids import item_id, user_id, visit_id
 from examples.shop.item_texts import ItemWords
 from examples.shop.lexicon import LANGUAGES
 from examples.shop.population import LANGUAGES_READ
 from examples.shop.settings import SampleSettings
+from examples.shop.world import World
 
 EVENT_COLUMNS = ("occurred_at", "customer", "sku", "action", "visit")
 SEARCH_COLUMNS = ("searched_at", "customer", "query", "visit")

@@ -1,7 +1,7 @@
 """Who visits the shop: latent interests, tastes and habits, one position per user.
 
-What people do with them is `behaviour`. Array legend: U users, T themes, S
-styles, B brands, C circles, I items.
+Which items that draws them to is `world`. Array legend: U users, T themes, S
+styles, B brands, C circles.
 """
 
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from examples.shop.arrays import Bools, Floats, Ints, chance, zipf_weights
-from examples.shop.catalogue import NUM_CIRCLES, Catalogue
+from examples.shop.catalogue import NUM_CIRCLES
 from examples.shop.lexicon import Lexicon
 from examples.shop.settings import SampleSettings
 
-# Interests: a few strong themes share 90%, some minor ones the rest; no minor one reaches STRONG_INTEREST.
+# Interests: a few strong themes share 92%, some minor ones the rest; no minor one reaches STRONG_INTEREST.
 STRONG_INTEREST = 0.07
-STRONG_MASS = 0.9
+STRONG_MASS = 0.92
 NUM_STRONG = (2, 3, 4, 5)
-NUM_STRONG_SHARES = (0.25, 0.35, 0.25, 0.15)
+NUM_STRONG_SHARES = (0.3, 0.35, 0.25, 0.1)
 NUM_MINOR = 5
 COMPANION_SHARE = 0.5
 
@@ -28,7 +28,7 @@ SPAMMER_SHARE = 0.004
 JOINED_BEFORE_START = 0.7
 LANGUAGES_READ = ("en", "zh", "both")
 LANGUAGE_SHARES = (0.55, 0.3, 0.15)
-ACTIVITY_EXPONENT = 0.75
+ACTIVITY_EXPONENT = 0.6
 ACTIVITY_OFFSET = 20.0
 
 
@@ -85,21 +85,6 @@ def build_population(lexicon: Lexicon, *, settings: SampleSettings, rng: np.rand
     )
 
 
-def affinities(population: Population, catalogue: Catalogue) -> Floats:
-    """How much each user is drawn to each item within a theme, above 0, shape [U, I].
-
-    The product of what the shop's tags do not say: style, brand, circle, price
-    band, language and the item's own appeal.
-    """
-    style_UI = np.exp(1.5 * population.styles_US)[:, catalogue.style]
-    brand_UI = np.where(population.loves_brand_UB, 3.0, 1.0)[:, catalogue.brand]
-    circle_UI = np.where(population.in_circle_UC, 5.0, 1.0)[:, catalogue.circle]
-    price_UI = np.array([1.8, 1.0, 0.35])[np.abs(population.budget[:, None] - catalogue.price_band)]
-    reads_UL = np.array([[1.0, 0.08], [0.08, 1.0], [1.0, 1.0]])[population.reads]
-    affinity_UI: Floats = style_UI * brand_UI * circle_UI * price_UI * reads_UL[:, catalogue.language] * catalogue.appeal
-    return affinity_UI
-
-
 def _interests(lexicon: Lexicon, num_users: int, rng: np.random.Generator) -> Floats:
     """Rows sum to 1, shape [U, T]: 2 to 5 strong themes, then minor ones."""
     names = [theme.name for theme in lexicon.themes]
@@ -111,7 +96,7 @@ def _interests(lexicon: Lexicon, num_users: int, rng: np.random.Generator) -> Fl
         rest = popularity.copy()
         rest[strong] = 0.0
         minor = rng.choice(len(names), size=NUM_MINOR, replace=False, p=rest / rest.sum())
-        interests_UT[user, strong] = STRONG_MASS * (0.4 / num_strong + 0.6 * rng.dirichlet(np.full(num_strong, 2.0)))
+        interests_UT[user, strong] = STRONG_MASS * (0.5 / num_strong + 0.5 * rng.dirichlet(np.full(num_strong, 3.0)))
         interests_UT[user, minor] = (1 - STRONG_MASS) * (0.5 / NUM_MINOR + 0.5 * rng.dirichlet(np.full(NUM_MINOR, 2.0)))
     return interests_UT
 

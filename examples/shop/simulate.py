@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from examples.shop.behaviour import World, simulate_behaviour
+from examples.shop.behaviour import simulate_behaviour
 from examples.shop.catalogue import build_catalogue
 from examples.shop.dataset_file import NAME, dataset_text
 from examples.shop.events import concatenate
@@ -21,6 +21,7 @@ from examples.shop.settings import SampleSettings
 from examples.shop.spam import plan_campaigns, simulate_spam
 from examples.shop.truth_files import truth_files
 from examples.shop.user_texts import event_texts
+from examples.shop.world import World
 
 __all__ = ["SampleSettings", "build_world", "write_sample"]
 
@@ -46,7 +47,7 @@ def write_sample(directory: Path, *, settings: SampleSettings) -> Path:
     whole = [search_file(events, texts, settings=settings), items, user_file(world), knowledge_file(world)]
     dataset_file = directory / f"{NAME}.yaml"
     _clear(directory, dataset_file)
-    for file in [*daily, *whole, *truth_files(world, campaigns=campaigns, flaws=flaws)]:
+    for file in [*daily, *whole, *truth_files(world, events=events, campaigns=campaigns, flaws=flaws)]:
         file.write(directory)
     dataset_file.write_text(dataset_text(settings.first_day), encoding="utf-8")
     return dataset_file
@@ -57,7 +58,7 @@ def build_world(settings: SampleSettings) -> World:
     rng, lexicon = _generators(settings.seed), load_lexicon()
     catalogue = build_catalogue(lexicon, settings=settings, rng=rng["catalogue"])
     population = build_population(lexicon, settings=settings, rng=rng["population"])
-    return World.of(lexicon, settings=settings, catalogue=catalogue, population=population)
+    return World(lexicon, settings, catalogue, population)
 
 
 def _generators(seed: int) -> dict[str, np.random.Generator]:

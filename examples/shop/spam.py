@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from examples.shop.arrays import SECONDS_PER_DAY, Ints
-from examples.shop.behaviour import World
 from examples.shop.events import REVIEW, Events, concatenate
+from examples.shop.world import World
 
-ACCOUNTS_PER_CAMPAIGN = 3
+ACCOUNTS_PER_CAMPAIGN = 2
 TARGETS = 4
 TEXTS_PER_TARGET = 2
 BURST_SECONDS = 3600
@@ -30,12 +30,12 @@ class Campaign:
 
 
 def plan_campaigns(world: World, *, rng: np.random.Generator) -> list[Campaign]:
-    """Divide the spam accounts into campaigns of up to three, each for items below average on sale by then."""
+    """Divide the spam accounts into campaigns of up to two, each for items below average on sale by then."""
     spammers = np.flatnonzero(world.population.is_spammer)
     earliest, latest = (int(share * world.settings.shift_day) for share in (EARLIEST_SHARE, LATEST_SHARE))
     campaigns = []
     for start in range(0, len(spammers), ACCOUNTS_PER_CAMPAIGN):
-        starts_at = int(rng.integers(earliest, latest)) * SECONDS_PER_DAY + int(rng.integers(3 * 3600, 20 * 3600))
+        starts_at = int(rng.integers(earliest, max(latest, earliest + 1))) * SECONDS_PER_DAY + int(rng.integers(3 * 3600, 20 * 3600))
         poor = np.flatnonzero((world.catalogue.quality < 0) & (world.catalogue.created_at < starts_at))
         items = np.sort(rng.choice(poor, size=min(TARGETS, len(poor)), replace=False))
         campaigns.append(Campaign(spammers[start : start + ACCOUNTS_PER_CAMPAIGN], items, starts_at))

@@ -36,6 +36,13 @@ class Truth:
         """Interests in force on `day`, rows sum to 1, shape [U, T]."""
         return self.shifted_UT if self.shifted_on is not None and day >= self.shifted_on else self.interests_UT
 
+    def interests_so_far(self, day: date) -> Matrix:
+        """The larger of a user's weights before and since the shift, as known by `day`, shape [U, T].
+
+        What a profile that remembers weeks should hold.
+        """
+        return np.asarray(np.maximum(self.interests_UT, self.interests(day)))
+
     def theme_scores(self, user_ids: Sequence[str], names: Sequence[str], weights: Sequence[float]) -> Matrix:
         """Found interests as themes, shape [U, T]: the weights of rows (user, name, weight) summed by what the names stand for.
 
@@ -79,13 +86,13 @@ def read_truth(directory: Path) -> Truth:
 
 
 def interest_auc(truth: Truth, scores_UT: Matrix, *, day: date, users: Sequence[str] | None = None) -> float:
-    """Probability that a (user, theme) pair that is a strong interest on `day` scores above one that is not; ties count half.
+    """Probability that a (user, theme) pair that has been a strong interest by `day` scores above one that has not; ties count half.
 
     Over all pairs of `users` (default: all honest ones) together. Raises `ValueError` where all pairs are of one kind.
     """
     chosen = set(truth.user_ids if users is None else users)
     rows = np.array([user in chosen for user in truth.user_ids])
-    is_strong = (truth.interests(day)[rows] >= STRONG_INTEREST).ravel()
+    is_strong = (truth.interests_so_far(day)[rows] >= STRONG_INTEREST).ravel()
     num_strong, num_other = int(is_strong.sum()), int((~is_strong).sum())
     if not num_strong or not num_other:
         raise ValueError(f"no AUC from {num_strong} strong and {num_other} other pairs; give users of the sample")

@@ -8,22 +8,23 @@ from datetime import timedelta
 
 import numpy as np
 
-from examples.shop.behaviour import World
+from examples.shop.events import Events
 from examples.shop.flaws import Flaw
 from examples.shop.ids import item_id, user_id
 from examples.shop.landing import LandingFile, csv_file
 from examples.shop.lexicon import LANGUAGES
 from examples.shop.spam import Campaign
+from examples.shop.world import World
 
 Rows = Iterator[tuple[object, ...]]
 
 
-def truth_files(world: World, *, campaigns: Sequence[Campaign], flaws: Sequence[Flaw]) -> list[LandingFile]:
+def truth_files(world: World, *, events: Events, campaigns: Sequence[Campaign], flaws: Sequence[Flaw]) -> list[LandingFile]:
     """All files below `truth/`."""
     return [
         csv_file("truth/themes.csv", ("theme", "kind", "language", "term"), _terms(world)),
         csv_file("truth/user_interests.csv", ("user_id", "theme", "weight"), _user_interests(world)),
-        csv_file("truth/shifted_users.csv", ("user_id", "shifted_on", "theme", "weight_before", "weight_after"), _shifts(world)),
+        csv_file("truth/shifted_users.csv", ("user_id", "shifted_on", "theme", "weight_before", "weight_after"), _shifts(world, events)),
         csv_file("truth/item_themes.csv", ("item_id", "theme", "weight"), _item_themes(world)),
         csv_file("truth/user_tastes.csv", ("user_id", "kind", "name"), _user_tastes(world)),
         csv_file("truth/item_tastes.csv", ("item_id", "kind", "name"), _item_tastes(world)),
@@ -52,11 +53,12 @@ def _user_interests(world: World) -> Rows:
         yield user_id(user), world.lexicon.themes[theme].name, f"{honest_UT[user, theme]:.4f}"
 
 
-def _shifts(world: World) -> Rows:
-    """Every theme whose weight changed, a row each."""
+def _shifts(world: World, events: Events) -> Rows:
+    """Every theme whose weight changed, a row each, of the users who came back to show it."""
     population, settings = world.population, world.settings
+    came_back = np.isin(np.arange(len(population)), events.user[events.day >= settings.shift_day])
     before_UT, after_UT = population.interests_UT, population.shifted_interests_UT
-    for user, theme in np.argwhere(population.is_shifted[:, None] & (before_UT != after_UT)):
+    for user, theme in np.argwhere((population.is_shifted & came_back)[:, None] & (before_UT != after_UT)):
         weights = (f"{before_UT[user, theme]:.4f}", f"{after_UT[user, theme]:.4f}")
         yield user_id(user), settings.first_day + timedelta(days=settings.shift_day), world.lexicon.themes[theme].name, *weights
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from examples.shop.behaviour import World
 from examples.shop.catalogue import Catalogue
 from examples.shop.events import REVIEW, SEARCH, Events
 from examples.shop.item_texts import material_of, product_of
 from examples.shop.lexicon import CHINESE, LANGUAGES, Lexicon
 from examples.shop.population import LANGUAGES_READ
+from examples.shop.world import World
 
 MAX_ENGLISH_WORDS = 30
 MAX_CHINESE_CHARACTERS = 60
@@ -55,7 +55,7 @@ def _review(stars: int, item: int, *, language: str, lexicon: Lexicon, catalogue
     closing = _pick(lexicon.phrases["closings"][language][stars], rng)
     # Without the product's name in it a text needs the moment, or strangers would write the same one.
     sentences = [opening, *remarks, *([moment] if "{product}" not in opening or len(remarks) == 1 else []), closing]
-    return _fitting([sentence.format(product=product.names[language]) for sentence in sentences], language)
+    return _fitting([sentence.format(product=product.names[language]) for sentence in sentences], language, at_least=1 + len(remarks))
 
 
 def _remarks(stars: int, aspect: str, *, phrases: dict[str, Any], language: str, rng: np.random.Generator) -> list[str]:
@@ -65,10 +65,10 @@ def _remarks(stars: int, aspect: str, *, phrases: dict[str, Any], language: str,
     return [_pick(bank[topic], rng) for bank, topic in zip(banks, topics, strict=False)]
 
 
-def _fitting(sentences: list[str], language: str) -> str:
-    """Join as many sentences as a short text holds, at least two."""
-    kept = sentences[:2]
-    for sentence in sentences[2:]:
+def _fitting(sentences: list[str], language: str, *, at_least: int) -> str:
+    """Join as many sentences as a short text holds, the first ones in any case."""
+    kept = sentences[:at_least]
+    for sentence in sentences[at_least:]:
         length = len("".join([*kept, sentence])) if language == LANGUAGES[CHINESE] else len(" ".join([*kept, sentence]).split())
         if length <= (MAX_CHINESE_CHARACTERS if language == LANGUAGES[CHINESE] else MAX_ENGLISH_WORDS):
             kept.append(sentence)
