@@ -26,16 +26,22 @@ TYPES: dict[Kind, re.Pattern[str]] = {
     "object": re.compile(r'STRUCT.*|MAP.*|VARCHAR|JSON|"NULL"'),
 }
 SQL_TYPES: dict[Kind, str] = {"text": "VARCHAR", "number": "DOUBLE", "time": "TIMESTAMPTZ", "list": "VARCHAR[]", "object": "VARCHAR"}
+# Outside lie the placeholders of other systems (0001-01-01, infinity), and what Python cannot hold.
+EARLIEST, LATEST = "TIMESTAMPTZ '1900-01-01 00:00:00+00'", "TIMESTAMPTZ '9999-12-30 00:00:00+00'"
 # Numbers that DuckDB writes into JSON and JSON does not know.
 NOT_FINITE = r"([:\[,]\s*)-?(NaN|nan|Infinity|inf)\b"
 
 
 @dataclass(frozen=True)
 class ColumnSql:
-    """A contract column in two steps: `raw` over the file, then `value` and `bad` over `raw`."""
+    """A contract column in three steps, so that nothing is computed twice.
+
+    `raw` over the file; `parsed` over `raw`; `value` and `bad` over both.
+    """
 
     name: str
     raw: str
+    parsed: str
     value: str
     bad: str
 
@@ -47,6 +53,7 @@ def conversion(table: str, source: Source, *, types: Mapping[str, str], rules: S
     """
     columns = [_column_sql(name, kind, source, types.get(name, "VARCHAR")) for name, kind in KINDS[table].items()]
     raw = ", ".join(f"{column.raw} AS {identifier(f'raw_{column.name}')}" for column in columns)
+    parsed = ", ".join(f"{column.parsed} AS {identifier(f'parsed_{column.name}')}" for column in columns)
     values = ", ".join(f"{column.value} AS {identifier(column.name)}" for column in columns)
     marks = ", ".join(f"coalesce({column.bad}, false) AS {identifier(f'bad_{column.name}')}" for column in columns)
     # Where the condition itself fails, the row is neither in nor out: a rule names it.
@@ -58,8 +65,8 @@ def conversion(table: str, source: Source, *, types: Mapping[str, str], rules: S
         f"INSERT INTO landed_{table} BY NAME WITH"
         f" raw AS (SELECT {SOURCE_RELATION}.{FILE} AS source_file, {SOURCE_RELATION}.{ROW} AS source_row, {condition} AS condition, {raw}"
         f" FROM {SOURCE_RELATION} {source.join or ''} WHERE {SOURCE_RELATION}.{BROKEN} IS NULL),"
-        f" typed AS (SELECT source_file, source_row, condition IS NULL AS bad_where, {values}, {marks} FROM raw"
-        " WHERE condition IS NULL OR condition[1]),"
+        f" parsed AS (SELECT *, {parsed} FROM raw WHERE condition IS NULL OR condition[1]),"
+        f" typed AS (SELECT source_file, source_row, condition IS NULL AS bad_where, {values}, {marks} FROM parsed),"
         f" titled AS (SELECT *{title} FROM typed)"
         f" SELECT {names}, source_file, source_row, {unit} AS unit, {bits} AS failures FROM titled"
     )
@@ -68,37 +75,38 @@ def conversion(table: str, source: Source, *, types: Mapping[str, str], rules: S
 def _column_sql(name: str, kind: Kind, source: Source, sql_type: str) -> ColumnSql:
     if name not in source.columns:
         empty = "[]" if kind == "list" else "NULL"
-        return ColumnSql(name, "NULL", f"{empty}::{SQL_TYPES[kind]}", "false")
+        return ColumnSql(name, "NULL", "NULL", f"{empty}::{SQL_TYPES[kind]}", "false")
     expression = expression_sql(source.columns[name])
-    raw = identifier(f"raw_{name}")
     is_bare = BARE.fullmatch(expression) is not None
-    value, is_given = _value(raw if is_bare else f"{raw}[1]", kind, sql_type)
-    failed = "false" if is_bare else f"{raw} IS NULL"
-    bad = failed if kind in {"text", "list"} else f"{failed} OR (({is_given}) AND ({value}) IS NULL)"
-    return ColumnSql(name, expression if is_bare else f"TRY([{expression}])", value, bad)
+    raw = identifier(f"raw_{name}") if is_bare else f"{identifier(f'raw_{name}')}[1]"
+    parsed, value, is_given = _steps(raw, identifier(f"parsed_{name}"), kind, sql_type)
+    failed = "false" if is_bare else f"{identifier(f'raw_{name}')} IS NULL"
+    # Text and lists take whatever there is; the others may hold something that is no value of their kind.
+    bad = failed if kind in {"text", "list"} else f"{failed} OR (({value}) IS NULL AND {is_given})"
+    return ColumnSql(name, expression if is_bare else f"TRY([{expression}])", parsed, value, bad)
 
 
-def _value(raw: str, kind: Kind, sql_type: str) -> tuple[str, str]:
-    """SQL of the value, null where there is none, and of whether the file gives anything at all."""
+def _steps(raw: str, parsed: str, kind: Kind, sql_type: str) -> tuple[str, str, str]:
+    """SQL that parses `raw`, of the value over `parsed`, and of whether the file gives anything at all."""
     text = f"({raw} ->> '$')" if sql_type == "JSON" else f"CAST({raw} AS VARCHAR)"
-    stripped = f"trim({text}, {BLANKS})"
-    given = f"coalesce({stripped}, '') <> ''"
-    plain = stripped if sql_type in TEXTS else raw
+    is_given = f"coalesce(trim({text}, {BLANKS}), '') <> ''"
+    plain = f"trim({text}, {BLANKS})" if sql_type in TEXTS else raw
     if kind == "text":
-        return f"CASE WHEN {given} THEN {text} END", given
+        return text, f"CASE WHEN trim({parsed}, {BLANKS}) <> '' THEN {parsed} END", is_given
     if kind == "number":
-        return f"CASE WHEN isfinite(TRY_CAST({plain} AS DOUBLE)) THEN TRY_CAST({plain} AS DOUBLE) END", given
+        return f"TRY_CAST({plain} AS DOUBLE)", f"CASE WHEN isfinite({parsed}) THEN {parsed} END", is_given
     if kind == "time":
-        return f"CASE WHEN isfinite(TRY_CAST({plain} AS TIMESTAMPTZ)) THEN TRY_CAST({plain} AS TIMESTAMPTZ) END", given
-    return (_list(raw, text, given, sql_type) if kind == "list" else _object(raw, text, sql_type)), given
+        return f"TRY_CAST({plain} AS TIMESTAMPTZ)", f"CASE WHEN {parsed} BETWEEN {EARLIEST} AND {LATEST} THEN {parsed} END", is_given
+    if kind == "list":
+        return _list(raw, text, sql_type), f"coalesce(list_filter({parsed}, lambda entry: trim(entry, {BLANKS}) <> ''), [])", is_given
+    return _object(raw, text, sql_type), parsed, is_given
 
 
-def _list(raw: str, text: str, given: str, sql_type: str) -> str:
-    values = f"CAST({raw} AS VARCHAR[])"
-    if sql_type in TEXTS:
-        json = f"CASE WHEN json_valid({text}) THEN {text} END"
-        values = f"CASE WHEN json_type({json}) = 'ARRAY' THEN CAST(({json})::JSON AS VARCHAR[]) WHEN {given} THEN [{text}] END"
-    return f"coalesce(list_filter({values}, lambda entry: trim(entry, {BLANKS}) <> ''), [])"
+def _list(raw: str, text: str, sql_type: str) -> str:
+    if sql_type not in TEXTS:
+        return f"CAST({raw} AS VARCHAR[])"
+    json = f"CASE WHEN json_valid({text}) THEN {text} END"
+    return f"CASE WHEN json_type({json}) = 'ARRAY' THEN CAST(({json})::JSON AS VARCHAR[]) WHEN {text} IS NOT NULL THEN [{text}] END"
 
 
 def _object(raw: str, text: str, sql_type: str) -> str:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from ml.intake.files import LandingFile
 from ml.intake.hidden import BROKEN, FILE, INVALID_TEXT, LINE, NOT_AN_OBJECT, ROW, unique_names
 from ml.intake.session import identifier, literal
-from ml.intake.text import INVALID, decoded_lines, decoded_pieces, is_well_formed, mended
+from ml.intake.text import decoded_lines, decoded_pieces, is_clean, is_well_formed, mended
 
 # Rows looked at to tell text columns from JSON columns; the majority decides.
 SAMPLE_ROWS = 10_000
@@ -59,9 +59,8 @@ def _is_array(file: LandingFile) -> bool:
 
 def _batches(file: LandingFile) -> Iterator[pa.RecordBatch]:
     for lines, last in _counted(decoded_lines(file)):
-        is_clean = INVALID.search("\n".join(lines)) is None
-        broken = [None if is_clean or not INVALID.search(line) else INVALID_TEXT for line in lines]
-        texts = lines if is_clean else [mended(line) for line in lines]
+        broken = [None if is_clean(line) else INVALID_TEXT for line in lines]
+        texts = [mended(line) if reason else line for line, reason in zip(lines, broken, strict=True)]
         columns = [[file.name] * len(lines), range(last - len(lines) + 1, last + 1), broken, texts]
         yield pa.RecordBatch.from_arrays(
             [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)], schema=_SCHEMA

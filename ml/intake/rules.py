@@ -58,7 +58,7 @@ def _unreadable_words(name: str, kind: Kind) -> tuple[str, str]:
     if kind == "number":
         return f"{name} is not a number", "write it with a decimal point, or leave it empty"
     if kind == "time":
-        how = "write ISO 8601 (2024-05-31T10:00:00+08:00), or map epoch seconds with to_timestamp(...)"
+        how = "write ISO 8601 (2024-05-31T10:00:00+08:00) of 1900 or later, or map epoch seconds with to_timestamp(...)"
         return f"{name} is not a readable time", how
     if kind == "object":
         return f"{name} is not a JSON object", 'write {"name": "value", ...}, or map single attributes'

@@ -55,8 +55,14 @@ def is_well_formed(file: LandingFile) -> bool:
     well_formed = True
     for piece in decoded_pieces(file):
         # No early exit: a torn end after a bad byte must show too.
-        well_formed = well_formed and INVALID.search(piece) is None
+        well_formed = well_formed and is_clean(piece)
     return well_formed
+
+
+def is_clean(text: str) -> bool:
+    """Whether every byte of a decoded text could be decoded."""
+    # A text knows whether it is ASCII, and then there is nothing to look for.
+    return text.isascii() or INVALID.search(text) is None
 
 
 def mended(text: str) -> str:

@@ -94,7 +94,8 @@ def _usable(dataset: Dataset, findings: list[Finding]) -> Dataset:
         return not unset and not any(where.startswith(place) for where in wrong)
 
     kept = {
-        table: tuple(source for number, source in enumerate(dataset.tables.of(table)) if is_usable(table, number, source)) for table in KINDS
+        table: tuple(source for number, source in enumerate(dataset.tables.of(table)) if is_usable(table, number, source))
+        for table in KINDS
     }
     # A weight that does not hold is said once already; 0 lets the rows of its type be judged by the rest.
     weights = {name: "0" if f"{dataset.path.name} weights.{name}" in wrong else weight for name, weight in dataset.weights.items()}

@@ -1,7 +1,8 @@
 """Delimited text: a broken line costs itself and no other, and no character of a good one."""
 
+import csv
 import gzip
-from itertools import pairwise
+from itertools import pairwise, product
 
 import pytest
 from hypothesis import given
@@ -47,6 +48,35 @@ def test_strict_splitting(text, fields):
 def test_long_delimiters_and_no_quotes():
     assert splitter(delimiter="::").split('1::"Toy, Story"::a:b') == ["1", "Toy, Story", "a:b"]
     assert splitter(quote="").split('"Weird" Al,x') == ['"Weird" Al', "x"]
+
+
+def test_both_splitters_agree():
+    """Odd texts, all of three letters' length and more, split alike by the csv module and by ourselves."""
+    for letters in product('a,"', repeat=6):
+        text = "".join(letters)
+        try:
+            expected = next(csv.reader((text,), strict=True))
+        except csv.Error:
+            expected = None
+        assert splitter()._split_slowly(text) == expected, text
+
+
+def test_a_line_break_outside_quotes_ends_the_record():
+    lines = ['u1,"a', 'b",c', "u2,x", "u3,y,z"]
+    found = list(records(iter(lines), splitter=splitter(), width=3))
+    assert [(record.text, record.fields) for record in found] == [
+        ('u1,"a\nb",c', ["u1", "a\nb", "c"]),
+        ("u2,x", None),
+        ("u3,y,z", ["u3", "y", "z"]),
+    ]
+    found = list(records(iter(lines), splitter=splitter(), width=4))
+    assert [record.fields for record in found] == [None] * 4
+
+
+def test_long_fields_and_lone_carriage_returns():
+    long = "x" * 200_000
+    assert splitter().split(f'"{long}",b') == [long, "b"]
+    assert splitter().split('"a\rb",c\rd') == ["a\rb", "c\rd"]
 
 
 FIELD = st.text(alphabet=st.sampled_from("ab \",\n'é中"), max_size=6)
@@ -185,3 +215,41 @@ def test_large_files_are_read_in_pieces(shop, monkeypatch):
     assert texts(shop) == {f"u{k:03d}": f"词{k}" for k in range(100)}
     rows = [row for (row,) in sorted(shop.rows("raw_events", "source_row"))]
     assert [after - before for before, after in pairwise(rows)] == [1] * 49 + [2] + [1] * 49
+
+
+def test_an_address_is_read_strictly_or_not_at_all(shop):
+    """file:// stands in for s3://."""
+    path = shop.csv(line("u1"), line("u2"))
+    shop.events["path"] = f"file://{path}"
+    shop.ingest()
+    assert sorted(shop.rows("raw_events", "user_id", "source_row")) == [("u1", 1), ("u2", 2)]
+    shop.csv(line("u1"), "torn")
+    (finding,) = shop.validate().blocking
+    assert "cannot be read" in finding.what
+
+
+def test_an_address_without_header(shop):
+    path = shop.csv(line("u1"), header="")
+    shop.events.update({"path": f"file://{path}", "header": False, "names": ["user", "item", "type", "ts", "value", "words"]})
+    shop.ingest()
+    assert shop.rows("raw_events", "user_id", "text") == [("u1", "hello")]
+
+
+def test_a_file_that_may_not_be_read(shop, monkeypatch):
+    shop.csv(line("u1"))
+
+    def refuse(file):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("ml.intake.text._open_bytes", refuse)
+    (finding,) = shop.validate().blocking
+    assert (finding.where, finding.what) == ("events.csv", "cannot be opened: Permission denied")
+
+
+def test_a_file_that_is_not_of_its_encoding_at_all(shop):
+    shop.file("events.csv", b"\xff\xfe\x00")
+    shop.events["encoding"] = "ascii"
+    assert "its header line is not ascii" in shop.validate().blocking[0].what
+    shop.file("events.csv", "user".encode("utf-16") + b"\x00")
+    shop.events["encoding"] = "utf-16"
+    assert "cannot be read as utf-16" in shop.validate().blocking[0].what

@@ -145,3 +145,12 @@ def test_odd_keys(jsonl):
     }
     jsonl.ingest()
     assert jsonl.rows("raw_events", "user_id", "item_id", "event_type", "value") == [("u1", "i1", "rating", 4.0)]
+
+
+def test_an_address_is_read_where_it_is(jsonl):
+    """file:// stands in for s3://."""
+    path = jsonl.file("events.jsonl", lines(event("u1"), event("")))
+    jsonl.events["path"] = f"file://{path}"
+    jsonl.ingest()
+    assert jsonl.rows("raw_events", "user_id", "source_row") == [("u1", 1)]
+    assert [reason[1:] for reason in jsonl.reasons()] == [(2, "user_id", "user_id is missing")]

@@ -13,6 +13,7 @@ ROWS = {
     "event type 'cart' has no weight": ("u1,i1,cart,2024-06-02,4,", "event_type"),
     "event_at is missing": ("u1,i1,rating,,4,", "event_at"),
     "event_at is not a readable time": ("u1,i1,rating,31/05/2024,4,", "event_at"),
+    "event_at is not a readable time ": ("u1,i1,rating,0001-01-01,4,", "event_at"),
     "event_at is in the future": ("u1,i1,rating,2024-06-30 12:00:01,4,", "event_at"),
     "value is not a number": ('u1,i1,rating,2024-06-02,"4,5",', "value"),
     "the weight `value - 3.0` of event type 'rating' gives no number": ("u1,i1,rating,2024-06-02,,", "value"),
@@ -22,6 +23,7 @@ ROWS = {
 @pytest.mark.parametrize("reason", ROWS)
 def test_one_reason(shop, reason):
     line, column = ROWS[reason]
+    reason = reason.strip()
     shop.csv(GOOD, line, GOOD)
     shop.ingest()
     assert shop.table("raw_events").num_rows == 2
