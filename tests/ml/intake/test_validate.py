@@ -30,11 +30,11 @@ def test_rows_kept_out_are_told_by_reason_with_the_first_place(shop):
     report = shop.validate()
     assert report.blocking == ()
     assert [(finding.where, finding.what) for finding in report.row_findings] == [
-        ("b.csv row 5", "kept out of events: event type 'cart' has no weight (column event_type)"),
         ("a.csv row 1 and 3 more row(s)", "kept out of events: user_id is missing (column user_id)"),
+        ("b.csv row 5", "kept out of events: event type 'cart' has no weight (column event_type)"),
     ]
-    assert "weights (there: view, rating)" in report.row_findings[0].mend
-    assert report.as_dict()["row_findings"][0]["where"] == "b.csv row 5"
+    assert "weights (there: view, rating)" in report.row_findings[1].mend
+    assert report.as_dict()["row_findings"][1]["where"] == "b.csv row 5"
 
 
 def test_dataset_file_and_landing_files_are_told_together(shop):
