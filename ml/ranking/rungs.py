@@ -97,7 +97,9 @@ def _vectors(table: pa.Table, *, key: str, order: Vocabulary, dimension: int) ->
     """Unit vectors in the order of `order`, zeros for ids without one."""
     given_ND = vectors_to_matrix(table.column("vector"))
     vectors = np.zeros((len(order), given_ND.shape[1] or dimension), dtype=np.float32)
-    vectors[order.positions(table.column(key))] = given_ND / np.linalg.norm(given_ND, axis=1, keepdims=True)
+    if len(given_ND):
+        lengths_N1 = np.linalg.norm(given_ND, axis=1, keepdims=True)
+        vectors[order.positions(table.column(key))] = given_ND / np.where(lengths_N1 > 0, lengths_N1, 1.0)
     return vectors
 
 

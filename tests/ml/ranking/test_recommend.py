@@ -107,6 +107,11 @@ def test_interest_scores_are_the_mean_of_the_signals_a_user_has(by_interest) -> 
     assert_allclose(scores["both"], [0.3, (1 - 0.8) / 2, 0.3, (0.36 + 0.8) / 2], atol=1e-6)
 
 
+@pytest.mark.parametrize(("interests", "words"), [([("u", "tag:home", 1.0)], {}), ([], {"u": [0.0, 1.0]})])
+def test_a_dataset_without_own_words_or_without_interests(tables, by_interest, interests, words) -> None:
+    assert lists(rank(by_interest(interests=interests, words=words), users=["u"], seen=tables.pairs(), k=1)) == {"u": ["lamp"]}
+
+
 def test_words_and_items_of_two_spaces_never_meet(tables) -> None:
     with pytest.raises(EmbeddingSpaceError, match="s and t"):
         interest_rung(
@@ -132,7 +137,7 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
     users = Vocabulary("user", ["u"])
     with pytest.raises(ValueError, match="popularity_I"):
         popular_rung(users, items=ITEMS, popularity_I=np.zeros(3, dtype=np.float32))
-    with pytest.raises(ValueError, match="positives_UI"):
+    with pytest.raises(ValueError, match="num_likes_U"):
         personal_rung(lambda rows: np.zeros((1, 4)), users=users, items=ITEMS, num_likes_U=np.zeros(3, dtype=np.int64))
 
 
