@@ -35,7 +35,6 @@ class StepLines(logging.Handler):
         sys.stderr.flush()
 
 
-@dg.logger(description="A line per step; details are in the event log.")
 def step_lines_logger(_: dg.InitLoggerContext) -> logging.Logger:
     """The console logger of every run."""
     logger = logging.Logger("interest_graph.run", level=logging.DEBUG)
@@ -49,3 +48,6 @@ def _original_message(record: logging.LogRecord) -> str:
 
 def _short(step_key: str) -> str:
     return step_key.rsplit("__", 1)[-1]
+
+
+STEP_LINES = dg.LoggerDefinition(step_lines_logger, description="A line per step; details are in the event log.")

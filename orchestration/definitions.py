@@ -14,10 +14,11 @@ from orchestration.assets.monitoring import monitoring_assets
 from orchestration.assets.outputs import output_assets
 from orchestration.assets.raw import raw_assets
 from orchestration.assets.text import text_assets
+from orchestration.console import STEP_LINES
 from orchestration.dbt_project import DBT, PROJECT
 from orchestration.environment import read_environment, silence_telemetry
 from orchestration.io import CandidateIOManager, ContractTableIOManager
-from orchestration.jobs import refresh_job, refresh_schedule
+from orchestration.jobs import NIGHTLY, REFRESH
 from orchestration.scope import Scope, load_scope
 from orchestration.sensors import landing_sensor
 
@@ -37,19 +38,19 @@ ASSET_FACTORIES = (
 def build_definitions(scope: Scope) -> dg.Definitions:
     """Assets, checks, job, schedule and sensor of one dataset."""
     os.environ.update(dbt_environment(scope))
-    job = refresh_job()
     return dg.Definitions(
         assets=[asset for factory in ASSET_FACTORIES for asset in factory(scope)],
-        jobs=[job],
-        schedules=[refresh_schedule(job)],
-        sensors=[landing_sensor(scope, job)],
+        jobs=[REFRESH],
+        schedules=[NIGHTLY],
+        sensors=[landing_sensor(scope)],
         resources={
-            "tables": ContractTableIOManager(scope.store),
+            "io_manager": ContractTableIOManager(scope.store),
             "candidates": CandidateIOManager(scope.home.candidates),
             "dbt": DbtCliResource(project_dir=str(PROJECT), profiles_dir=str(PROJECT), dbt_executable=str(DBT)),
         },
         # One process per run: a step that starts its own would import torch again for every asset.
         executor=dg.in_process_executor,
+        loggers={"console": STEP_LINES},
     )
 
 

@@ -1,12 +1,14 @@
-"""How assets hand over: contract tables as Parquet files, checked on write."""
+"""How assets hand over: contract tables as Parquet files, checked on write; candidates as folders."""
 
 from datetime import date
+from pathlib import Path
 
 import dagster as dg
 import pyarrow as pa
 
 from ml.contracts import CONTRACTS
 from ml.contracts.store import TableStore
+from ml.training.candidate import Candidate, load_candidate, save_candidate
 from orchestration.metadata import markdown_table
 
 
@@ -35,3 +37,20 @@ class ContractTableIOManager(dg.IOManager):
         if contract.grain == "daily":
             return self.store.read_history(contract, through=day)
         return self.store.read(contract, day=day)
+
+
+class CandidateIOManager(dg.IOManager):
+    """Keeps the candidate of each day in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def handle_output(self, context: dg.OutputContext, obj: Candidate) -> None:
+        """Write the day's candidate."""
+        directory = self.folder / context.partition_key
+        save_candidate(obj, directory)
+        context.add_output_metadata({"path": dg.MetadataValue.path(str(directory))})
+
+    def load_input(self, context: dg.InputContext) -> Candidate:
+        """Read the day's candidate."""
+        return load_candidate(self.folder / context.partition_key)

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 import pyarrow as pa
@@ -23,7 +23,7 @@ def png(content: bytes) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(f"![]({'data:image/png;base64,' + base64.b64encode(content).decode()})")
 
 
-def line_plot(series: dict[str, Sequence[float]], *, x_label: str) -> bytes:
+def line_plot(series: Mapping[str, Sequence[float]], *, x_label: str) -> bytes:
     """Lines over 1, 2, 3, ... as PNG bytes, one panel per series."""
     figure = Figure(figsize=(4.5 * len(series), 3), layout="constrained")
     for axis, (name, values) in zip(figure.subplots(1, len(series), squeeze=False)[0], series.items(), strict=True):

@@ -29,7 +29,8 @@ def config_page() -> str:
         "# Settings\n\nGenerated from `ml/config/pipeline.py` by `make docs`. "
         "A profile is a YAML file with any of these; what it leaves out keeps its default.\n"
     )
-    return head + "\n".join(_config_section(name, field.annotation) for name, field in PipelineConfig.model_fields.items())
+    defaults = PipelineConfig()
+    return head + "\n".join(_config_section(name, getattr(defaults, name)) for name in PipelineConfig.model_fields)
 
 
 def _table_section(contract: TableContract) -> str:
@@ -46,11 +47,9 @@ def _table_section(contract: TableContract) -> str:
     return "\n".join([*lines, *rows, ""])
 
 
-def _config_section(name: str, section: type[BaseModel] | None) -> str:
-    if section is None:
-        raise ValueError(f"setting {name} has no section class")
+def _config_section(name: str, section: BaseModel) -> str:
     lines = [f"\n## {name}\n", f"{(section.__doc__ or '').strip()}\n", "| setting | default | meaning |", "|---|---|---|"]
-    rows = [f"| `{name}.{field}` | `{info.default}` | {info.description} |" for field, info in section.model_fields.items()]
+    rows = [f"| `{name}.{field}` | `{info.default}` | {info.description} |" for field, info in type(section).model_fields.items()]
     return "\n".join([*lines, *rows, ""])
 
 

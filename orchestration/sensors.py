@@ -6,18 +6,18 @@ import dagster as dg
 
 from ml.intake.dataset import dataset_fingerprint
 from ml.intake.ingest import event_days
-from orchestration.jobs import REFRESH_JOB
+from orchestration.jobs import REFRESH
 from orchestration.scope import Scope
 
 
-def landing_sensor(scope: Scope, job: dg.UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
+def landing_sensor(scope: Scope) -> dg.SensorDefinition:
     """Compares the landing files' names, sizes and times with what was last seen."""
 
     @dg.sensor(
         name="new_landing_files",
-        job=job,
+        job=REFRESH,
         minimum_interval_seconds=60,
-        description=f"When a landing file appears or changes, runs {REFRESH_JOB} for the newest complete day that has events.",
+        description=f"When a landing file appears or changes, runs {REFRESH.name} for the newest complete day that has events.",
     )
     def new_landing_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         fingerprint = dataset_fingerprint(scope.dataset)
@@ -26,7 +26,7 @@ def landing_sensor(scope: Scope, job: dg.UnresolvedAssetJobDefinition) -> dg.Sen
         now = datetime.now(UTC)
         newest = event_days(scope.dataset, config=scope.config.intake, now=now).last
         key = newest.isoformat()
-        if not scope.partitions.has_partition_key(key, current_time=now):
+        if key not in scope.partitions.get_partition_keys(current_time=now):
             return dg.SkipReason(f"the newest events are of {key}, a day that is not complete or lies before the dataset's start")
         return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"{key}-{fingerprint}", partition_key=key)], cursor=fingerprint)
 

@@ -16,7 +16,6 @@ from ml.contracts import TableContract
 from orchestration.scope import Scope
 
 OWNER = "team:recommendations"
-TABLES_IO = "tables"
 
 
 def partition_day(context: dg.AssetExecutionContext) -> date:
@@ -58,17 +57,17 @@ def table_asset(
     """An asset of one contract table; `deps` are tables it needs but does not read through a parameter."""
 
     def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
-        return dg.asset(
+        made: dg.AssetsDefinition = dg.asset(
             key=scope.key(contract.name),
             ins=_inputs(scope, function),
             deps=[scope.key(name) for name in deps],
             partitions_def=scope.partitions,
-            io_manager_key=TABLES_IO,
             group_name=group,
             owners=[OWNER],
             kinds=kinds,
             **contract_attributes(contract),
         )(function)
+        return made
 
     return decorate
 
@@ -79,12 +78,11 @@ def table_assets(
     """Several contract tables computed together; the function returns them as a tuple in this order."""
 
     def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
-        return dg.multi_asset(
+        made: dg.AssetsDefinition = dg.multi_asset(
             name=name,
             outs={
                 contract.name: dg.AssetOut(
                     key=scope.key(contract.name),
-                    io_manager_key=TABLES_IO,
                     group_name=group,
                     owners=[OWNER],
                     kinds=kinds,
@@ -95,6 +93,7 @@ def table_assets(
             ins=_inputs(scope, function),
             partitions_def=scope.partitions,
         )(function)
+        return made
 
     return decorate
 

@@ -79,6 +79,11 @@ def _recent_popularity(item_popularity_daily: pa.Table, *, items: Vocabulary, as
     return sum_by(keys, num_users_N, order=items).astype(np.int64), sum_by(keys, weight_N, order=items)
 
 
+def popularity_ranks(item_popularity_daily: pa.Table, *, items: Vocabulary, as_of: datetime) -> IntArray:
+    """1 for the item most users met in the window; ties by weight, then by id, so that every rank is given once. Shape [I]."""
+    return _rank(*_recent_popularity(item_popularity_daily, items=items, as_of=as_of))
+
+
 def _rank(num_users_I: IntArray, weight_I: npt.NDArray[np.float64]) -> IntArray:
     """1 for the item most users met; ties by weight, then by id, so that every rank is given once."""
     best_first = np.lexsort((np.arange(len(num_users_I)), -weight_I, -num_users_I))

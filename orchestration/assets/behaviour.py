@@ -20,7 +20,7 @@ from orchestration.table_assets import OWNER, contract_attributes, partition_day
 WAREHOUSE_POOL = "duckdb_writer"
 
 
-class ScopedTranslator(DagsterDbtTranslator):
+class ScopedTranslator(DagsterDbtTranslator):  # type: ignore[misc]  # dagster-dbt is not followed
     """Names dbt's nodes as ours: dataset name as prefix, a group per layer, contracts as descriptions."""
 
     def __init__(self, scope: Scope) -> None:
@@ -47,13 +47,14 @@ class ScopedTranslator(DagsterDbtTranslator):
     def get_metadata(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, Any]:
         """The contract's column schema where there is a contract."""
         contract = CONTRACTS.get(dbt_resource_props["name"])
-        return contract_attributes(contract)["metadata"] if contract else super().get_metadata(dbt_resource_props)
+        described: Mapping[str, Any] = super().get_metadata(dbt_resource_props)
+        return contract_attributes(contract)["metadata"] if contract else described
 
 
 def behaviour_assets(scope: Scope) -> list[dg.AssetsDefinition]:
     """All dbt models as one operation over a day or a range of days."""
 
-    @dbt_assets(
+    @dbt_assets(  # type: ignore[untyped-decorator]  # dagster-dbt is not followed
         manifest=manifest_path(scope.home.root),
         name="transforms",
         dagster_dbt_translator=ScopedTranslator(scope),
@@ -89,5 +90,5 @@ def dbt_environment(scope: Scope) -> dict[str, str]:
     return {
         "INTEREST_GRAPH_WAREHOUSE": str(scope.home.warehouse),
         "INTEREST_GRAPH_DBT_THREADS": str(scope.config.intake.threads),
-        "INTEREST_GRAPH_DBT_MEMORY": scope.config.intake.memory_limit,
+        "INTEREST_GRAPH_DBT_MEMORY_LIMIT": scope.config.intake.memory_limit,
     }

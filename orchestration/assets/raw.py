@@ -35,7 +35,7 @@ def raw_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         partitions_def=scope.partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
-    def landing(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    def landing(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         days = partition_days(context)
         report = ingest(
             scope.dataset,

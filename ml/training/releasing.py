@@ -1,0 +1,63 @@
+"""From a trial to the release in force: add, promote or leave, and say so in a row.
+
+The release in force on a day is the newest one that passed its gate on that day
+or before. The live one is what the online world uses; an older day that is made
+again has its own release in force and leaves the live one alone.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+
+from ml.contracts.outputs import RELEASE_DECISIONS
+from ml.contracts.store import TableStore
+from ml.training.candidate import FittedModel, load_evaluated, load_fitted
+from ml.training.releases import Release, ReleaseStore
+from ml.training.trial import Trial
+
+# The release id of rows made without any release: scores from interests and popularity alone.
+NO_RELEASE = "none"
+
+
+def decide(
+    trial: Trial, *, day: date, candidate: Path, releases: ReleaseStore, store: TableStore, made_from: Mapping[str, str], card: str
+) -> pa.Table:
+    """Make a release of the candidate, let it go live if the gate did, and return the day's `release_decisions` row."""
+    release = releases.add(candidate, day=day, made_from=made_from, documents={"model_card.md": card})
+    live = releases.current()
+    goes_live = trial.decision.promoted and (live is None or live.day <= day)
+    if goes_live:
+        releases.promote(release.release_id, reason=trial.decision.reason)
+    row = {
+        "candidate_release_id": release.release_id,
+        "has_passed": trial.decision.promoted,
+        "is_live": goes_live,
+        "reason": trial.decision.reason,
+        "release_id": release.release_id if trial.decision.promoted else _in_force_id(day, store=store),
+    }
+    return RELEASE_DECISIONS.conform(pa.Table.from_pylist([row], schema=RELEASE_DECISIONS.schema))
+
+
+def in_force_before(day: date, *, releases: ReleaseStore, store: TableStore) -> FittedModel | None:
+    """The measured model of the release in force before `day`; None where none has ever passed."""
+    release_id = _in_force_id(day, store=store)
+    return load_evaluated(releases.get(release_id).directory) if release_id else None
+
+
+def released_model(decisions: pa.Table, *, releases: ReleaseStore) -> tuple[Release, FittedModel] | None:
+    """The release in force that a day's `release_decisions` name, and its model; None where none has ever passed."""
+    release_id = decisions.column("release_id")[0].as_py()
+    if release_id is None:
+        return None
+    release = releases.get(release_id)
+    return release, load_fitted(release.directory)
+
+
+def _in_force_id(day: date, *, store: TableStore) -> str | None:
+    earlier = [written for written in store.days(RELEASE_DECISIONS.name) if written < day]
+    if not earlier:
+        return None
+    found: str | None = store.read(RELEASE_DECISIONS, day=earlier[-1]).column("release_id")[0].as_py()
+    return found

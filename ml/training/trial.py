@@ -1,0 +1,70 @@
+"""A candidate put to the test beside its baselines and the live release, and the gate's verdict.
+
+Everything is measured on the candidate's own test window with inputs from before
+it; the baselines are fitted here, on those inputs.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from ml.config import PipelineConfig
+from ml.evaluation.gate import GateDecision, judge
+from ml.evaluation.harness import compare, evaluate
+from ml.evaluation.rankings import Scorer
+from ml.evaluation.realigned import Realigned
+from ml.evaluation.truth import held_out
+from ml.models.ease import EASE
+from ml.models.inputs import ModelInputs
+from ml.models.item_knn import ItemKNN
+from ml.models.popularity import Popularity
+from ml.models.recommender import Recommender
+from ml.models.text_only import TextOnly
+from ml.training.candidate import Candidate, FittedModel, TrainingTables
+
+Progress = Callable[[int, int], None]
+LIVE = "live_release"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The tables `evaluation` and `model_comparisons`, and whether the candidate may go live."""
+
+    evaluation: pa.Table
+    comparisons: pa.Table
+    decision: GateDecision
+
+
+def baselines() -> tuple[Recommender, ...]:
+    """What a model must stand beside, unfitted."""
+    return (Popularity(), ItemKNN(), EASE(), TextOnly())
+
+
+def put_to_trial(
+    candidate: Candidate, *, tables: TrainingTables, live: FittedModel | None, config: PipelineConfig, progress: Progress | None = None
+) -> Trial:
+    """Measure the candidate, the baselines and, where it may be compared, the live release; then judge.
+
+    `live` is the measured model of the release in force. One that knows events of the test
+    window would know its answers; it is left out, and the verdict says so.
+    """
+    inputs = tables.inputs(config=config, as_of=candidate.split.test_start)
+    truth = held_out(tables.interactions, inputs=inputs, start=candidate.split.test_start, end=candidate.split.end)
+    ours = candidate.evaluated.model
+    models: dict[str, Scorer] = {ours.name: ours}
+    for baseline in baselines():
+        models[baseline.name] = baseline.fit(inputs, rng=np.random.default_rng(config.evaluation.seed))
+    comparable = live is not None and live.as_of <= inputs.as_of
+    if live is not None and comparable:
+        models[LIVE] = _realigned(live, inputs=inputs)
+    evaluation = evaluate(models, inputs=inputs, truth=truth, config=config.evaluation, progress=progress)
+    decision = judge(evaluation, candidate=ours.name, live=LIVE if comparable else None, config=config.evaluation)
+    if live is not None and not comparable:
+        decision = GateDecision(decision.promoted, f"{decision.reason} The release in force knows events of this test and was left out.")
+    return Trial(evaluation.table, compare(evaluation, model=ours.name, config=config.evaluation), decision)
+
+
+def _realigned(live: FittedModel, *, inputs: ModelInputs) -> Realigned:
+    return Realigned(live.model, model_users=live.users, model_items=live.items, model_as_of=live.as_of, inputs=inputs)
