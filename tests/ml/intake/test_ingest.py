@@ -87,6 +87,14 @@ def test_fields_do_not_run_into_each_other_in_the_id(shop):
     assert len(set(shop.rows("raw_events", "event_id"))) == 3
 
 
+def test_every_field_of_an_event_is_in_its_id(shop):
+    line = ["u1", "i1", "rating", "2024-06-28 10:00:00", "4", "nice"]
+    changes = ["u2", "i2", "view", "2024-06-28 10:00:00.000001", "5", "good"]
+    shop.csv(",".join(line), *(",".join([*line[:place], other, *line[place + 1 :]]) for place, other in enumerate(changes)))
+    shop.ingest()
+    assert len(set(shop.rows("raw_events", "event_id"))) == 7
+
+
 def test_given_event_and_session_ids_are_kept(shop):
     shop.events["columns"].update(event_id="nullif(value, '0')", session_id="words")
     shop.csv("u1,i1,view,2024-06-28,7,s1", "u2,i1,view,2024-06-28,0,")
