@@ -34,4 +34,4 @@ def serve(home: DatasetHome, *, config: FeatureStoreConfig, host: str = "127.0.0
     """Serve look-ups until stopped. There is no authentication: beyond loopback, put a proxy with one in front."""
     import uvicorn  # noqa: PLC0415  (only a server needs it)
 
-    uvicorn.run(feature_app(home, config=config), host=host, port=port, log_level="warning", access_log=False)
+    uvicorn.run(feature_app(home, config=config), host=host, port=port, log_level="info", access_log=False)

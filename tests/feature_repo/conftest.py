@@ -131,7 +131,7 @@ def config(request: pytest.FixtureRequest) -> FeatureStoreConfig:
     return FeatureStoreConfig(online_store="redis", redis_connection=f"127.0.0.1:{port}")
 
 
-def await_port(port: int, process: subprocess.Popen[bytes], seconds: float = 120.0) -> None:
+def await_port(port: int, process: subprocess.Popen[bytes], seconds: float = 300.0) -> None:
     """Wait until the process listens; fails with its exit code if it ended instead."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

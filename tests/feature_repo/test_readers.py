@@ -65,27 +65,28 @@ def test_a_process_that_is_not_ours_looks_up_by_http(world, config, start_server
     assert ask(port, "/get-online-features", {"feature_service": "no_such", "entities": {"user_id": ["ann"]}})["status"] >= 400
 
 
-SDK = """
-import json, sys
-from feast import FeatureStore
-store = FeatureStore(repo_path=sys.argv[1])
-answer = store.get_online_features(features=store.get_feature_service("user_profile"), entity_rows=[{"user_id": "李雷"}, {"user_id": "x"}])
-print(json.dumps(answer.to_dict()))
-assert not [name for name in sys.modules if name.split(".")[0] in ("ml", "feature_repo")]
-"""
+def documented(repository, world, number):
+    """The page's n-th Python example, asking this world about 李雷."""
+    examples = (repository / "docs" / "features.md").read_text(encoding="utf-8").split("```python\n")[1:]
+    code = examples[number].split("```")[0].replace("u00042", "李雷").replace('"shop"', f'"{world.home.dataset}"')
+    return code.replace(".interest-graph/shop/", f"{world.home.base}/").replace(".interest-graph", str(world.home.root))
 
 
-def test_a_process_with_only_feast_looks_up_by_sdk(world, tmp_path):
-    config = FeatureStoreConfig(online_store="sqlite")
+OURS = "\nimport sys\nprint(sorted({name.split('.')[0] for name in sys.modules} & {'ml', 'feature_repo'}))\n"
+
+
+def test_the_documented_examples_answer(world, repository, tmp_path, capsys):
+    """The first runs in a process of its own that loads none of our code: it has Feast and `feature_store.yaml`."""
     world.write(FIRST, users=USERS)
-    publish(world.home, config=config, day=FIRST)
-    done = subprocess.run(
-        [sys.executable, "-c", SDK, str(world.home.feature_store)], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    publish(world.home, config=FeatureStoreConfig(online_store="sqlite"), day=FIRST)
+    code = documented(repository, world, 0) + OURS
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found["interest_names"] == [["摄影"], None]
-    assert found["is_cold_start"] == [False, None]
+    assert done.stdout.splitlines()[-2:] == ["[['摄影']] [[1.0]]", "[]"]
+    exec(documented(repository, world, 1), {})
+    assert capsys.readouterr().out.startswith("True 2026-03-02 00:00:00+00:00")
+    exec(documented(repository, world, 2).replace("2026-06-20", "2026-03-03"), {})
+    assert "[0.5, 1.0]" in capsys.readouterr().out
 
 
 def test_readers_meet_one_day_or_the_next_while_a_publish_runs(world, now):
