@@ -18,6 +18,9 @@ from ml.ranking.matching import cosines, match_interests, named_share
 from ml.ranking.top_n import top_n
 from ml.ranking.wording import Language, fill, is_chinese
 
+# Enough to lead where cosines hardly differ, too little to drown what the other words mean.
+_NAMED_WEIGHT = 0.3
+
 
 @dataclass(frozen=True)
 class Preference:
@@ -44,9 +47,9 @@ def answer_query(
 ) -> list[dict[str, Any]]:
     """The `k` best items: rank, item_id, score, similarity (cosine to the text), matched_interests, reason.
 
-    `score` is the cosine plus, where the query's own words are given as `text`, the share
-    of the item that interest points named in them make up: exact names count also in a
-    language the encoder hardly reads. With a `preference` it is the mean of that score's
+    `score` is the cosine plus, where the query's own words are given as `text`, 0.3 of the
+    share of the item that interest points named in them make up: exact names count also
+    in a language the encoder hardly reads. With a `preference` it is the mean of that score's
     standard score and the user's, weighted by share (items the preference does not know
     count as average). `excluded` item ids are left out. An item's reason names the best
     matching interest it is about (see `match_interests`; `num_matches` at most). Ties go
@@ -58,7 +61,7 @@ def answer_query(
     similarity_I = cosines(query_vector, vectors_to_matrix(item_embeddings.column("vector")))
     matches = match_interests(query_vector, text=text, points=interest_points, limit=num_matches)
     about_IT = _about(item_interests, items=items, interests=matches.interests)
-    score_I = similarity_I + named_share(matches, about_IT=about_IT)
+    score_I = similarity_I + _NAMED_WEIGHT * named_share(matches, about_IT=about_IT)
     if preference is not None:
         score_I = _blended(score_I, items=items, preference=preference)
     best = _best(score_I, excluded=excluded, items=items, k=k)

@@ -21,6 +21,10 @@ from ml.ranking.sparse_rows import best_columns, values_at, without_column
 # Kinds of reasons, as stored in `Reasons.kind_N`.
 NONE, INTEREST, ENTITY, LINK, OTHERS = range(5)
 
+# What more than this share of the catalogue has in common (a language) is no reason, unless that is only a few items.
+_MAX_ENTITY_SHARE = 0.2
+_FEW_ITEMS = 10
+
 # Pairs worked on at once; bounds the memory, not the result. Fewer where each may need a dense row of items.
 _BLOCK = 4096
 _ITEM_BLOCK = 1024
@@ -95,7 +99,8 @@ def _find_knowledge(graph: InterestGraph, found: Reasons, *, user_N: IntArray, i
 
 def _bound_by_entity(liked_NI: sp.csr_array, knows_IE: sp.csr_array, *, item: IntArray) -> tuple[np.ndarray, IntArray, IntArray]:
     num_items_E = np.maximum(np.bincount(knows_IE.indices, minlength=knows_IE.shape[1]), 1)
-    rarity_EE = sp.diags_array(np.log1p(knows_IE.shape[0] / num_items_E))
+    says_something_E = num_items_E <= max(_MAX_ENTITY_SHARE * knows_IE.shape[0], _FEW_ITEMS)
+    rarity_EE = sp.diags_array(np.where(says_something_E, np.log1p(knows_IE.shape[0] / num_items_E), 0.0))
     liked_NI = without_column(liked_NI, item)
     bound_NE = sp.csr_array((liked_NI @ knows_IE).multiply(knows_IE[item]) @ rarity_EE)
     entity = best_columns(bound_NE)

@@ -85,15 +85,26 @@ KNOWLEDGE = [
 ]
 
 
-def test_a_rare_shared_entity_explains_more_than_one_that_everything_has(explained) -> None:
-    # The country is shared with both liked items (weight 3 in all), the brand with one (weight 1).
-    busy = [*KNOWLEDGE, *((f"item:x{number}", "country", "entity:country:us") for number in range(60))]
-    assert explained(busy, ("u1", "i3")) == [
+def test_a_rare_shared_entity_explains_more_than_a_common_one(explained) -> None:
+    # Both liked items share the country (1.3 in all), one the brand (1.0), but 10 of 206 items have the country and 2 the brand.
+    edges = [
+        ("user:u1", "interacted", "item:i1", 1.0),
+        ("user:u1", "interacted", "item:i2", 0.3),
+        *KNOWLEDGE[2:],
+        *((f"item:x{number}", "country", "entity:country:us") for number in range(4)),
+    ]
+    assert explained(edges, ("u1", "i3"), nodes=[f"item:x{number}" for number in range(200)]) == [
         (
             'Because you liked "Trail boot": same made by, Acme',
             ["user:u1", "interacted", "item:i1", "made_by", "entity:brand:acme", "made_by", "item:i3"],
         )
     ]
+
+
+def test_what_nearly_everything_shares_is_no_reason(explained) -> None:
+    many = [("user:u1", "interacted", "item:i1"), *((f"item:i{number}", "country", "entity:country:us") for number in range(1, 12))]
+    assert explained(many, ("u1", "i3"))[0][1] == []
+    assert explained(many[:-1], ("u1", "i3"))[0][0] == 'Because you liked "Trail boot": same country, United States'
 
 
 def test_of_several_liked_items_the_most_liked_is_named(explained) -> None:

@@ -83,13 +83,17 @@ def test_equal_items_come_by_id(ask) -> None:
     assert [row["item_id"] for row in ask([1.0, 0.0], vectors={"b": [1.0, 0.0], "a": [1.0, 0.0]})] == ["a", "b"]
 
 
-def test_words_that_name_an_interest_count_where_meaning_does_not(ask) -> None:
-    # The vector says boot, the words name what lamp and pole are about.
+def test_words_that_name_an_interest_decide_where_meaning_hardly_does(ask) -> None:
+    # To an encoder that does not read the language, all items are about equally near.
     names = {"tag:hiking": "徒步", "tag:home": "家居"}
-    assert ask([1.0, 0.0], points=names)[0]["item_id"] == "boot"
-    answer = ask([1.0, 0.0], points=names, text="家居用品")
+    assert ask([0.6, 0.8], points=names)[0]["item_id"] == "tent"
+    answer = ask([0.6, 0.8], points=names, text="家居用品")
     assert answer[0]["item_id"] == "pole"
-    assert answer[0]["score"] == pytest.approx(0.8 + 0.8)
-    assert answer[0]["similarity"] == pytest.approx(0.8)
-    assert answer[0]["matched_interests"] == ["家居", "徒步"]
+    assert answer[0]["similarity"] == pytest.approx(0.96)
+    assert answer[0]["score"] == pytest.approx(0.96 + 0.3 * 0.8)
+    assert answer[0]["matched_interests"] == ["家居"]
     assert answer[0]["reason"] == "与家居有关，接近你要找的内容"
+
+
+def test_a_named_interest_does_not_drown_the_meaning_of_the_other_words(ask) -> None:
+    assert ask([0.0, 1.0], text="home for a hiking friend")[0]["item_id"] == "lamp"

@@ -3,7 +3,6 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
 from ml.contracts.outputs import RECOMMENDATIONS
