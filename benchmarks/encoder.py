@@ -33,7 +33,7 @@ _CHINESE = ("轻便防水，适合周末徒步。", "手工制作，做工精细
 def main(options: Options) -> None:
     """Measure every mode on every text set and publish the table."""
     torch.set_num_threads(1)
-    num_texts, repeats = (192, 1) if options.quick else (1024, 3)
+    num_texts, repeats = (192, 1) if options.quick else (512, 3)
     modes = _modes()
     rows: list[Row] = []
     for name, texts in _text_sets(num_texts, rng=np.random.default_rng(11)).items():
