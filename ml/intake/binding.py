@@ -12,9 +12,9 @@ import duckdb
 
 from ml.errors import Finding
 from ml.intake.conversion import TYPES
-from ml.intake.mapping import KINDS, REQUIRED, Kind, expression_sql, first_line
+from ml.intake.mapping import KINDS, REQUIRED, Kind, expression_sql
 from ml.intake.schema import SOURCE_RELATION, Source
-from ml.intake.session import identifier
+from ml.intake.session import first_line, identifier
 from ml.intake.suggest import closest, listing
 
 MISSING_COLUMN = re.compile(r'Referenced column "([^"]+)" not found|does not have a column named "([^"]+)"')

@@ -8,7 +8,7 @@ each broken line costs itself and no other.
 import csv
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -16,6 +16,7 @@ from itertools import chain, islice
 import duckdb
 import pyarrow as pa
 
+from ml.errors import DatasetError, Finding
 from ml.intake.files import LandingFile
 from ml.intake.hidden import BROKEN, FILE, INVALID_TEXT, LINE, ROW, unique_names
 from ml.intake.session import identifier, literal
@@ -36,23 +37,12 @@ class Record:
     broken: str | None
 
 
-def load_delimited(connection: duckdb.DuckDBPyConnection, file: LandingFile, *, relation: str) -> list[str]:
-    """Make `relation` of a csv's rows, every column text; returns the column names.
-
-    Raises `DatasetError` where the file has no header line or is torn.
-    """
-    if file.is_remote:
-        return _load_remote(connection, file, relation)
-    well_formed = is_well_formed(file)
-    names = _column_names(file)
-    if not (well_formed and _load_strictly(connection, file, names, relation)):
-        _load_by_record(connection, file, names, relation)
-    return names
-
-
-def _column_names(file: LandingFile) -> list[str]:
+def column_names(connection: duckdb.DuckDBPyConnection, file: LandingFile) -> list[str]:
+    """The columns of a file, given or by its header line. Raises `DatasetError` where there is none to read."""
     if not file.options.header:
         return unique_names(file.options.names)
+    if file.is_remote:
+        return unique_names(column[0] for column in connection.execute(f"SELECT * FROM {_remote_csv(file)} LIMIT 0").description)
     header = next((line for line in chain.from_iterable(decoded_lines(file)) if line.strip()), None)
     if header is None:
         raise unreadable(file, "is empty: not even a header line", "write the header line, or take the file away")
@@ -61,51 +51,66 @@ def _column_names(file: LandingFile) -> list[str]:
     return unique_names(Splitter(file).split(header) or header.split(file.delimiter))
 
 
-def _load_strictly(connection: duckdb.DuckDBPyConnection, file: LandingFile, names: list[str], relation: str) -> bool:
+def load_delimited(
+    connection: duckdb.DuckDBPyConnection, files: Sequence[LandingFile], *, names: Sequence[str], relation: str
+) -> list[Finding]:
+    """Make `relation` of the rows of `files`, which share the columns `names`, all of them text.
+
+    Returns findings about files that are torn; the others are there whole.
+    """
+    hidden = f"{FILE} VARCHAR, {ROW} BIGINT, {BROKEN} VARCHAR, {LINE} VARCHAR"
+    connection.execute(f"CREATE TEMP TABLE {identifier(relation)} ({hidden}, {', '.join(f'{identifier(name)} VARCHAR' for name in names)})")
+    findings: list[Finding] = []
+    for file in files:
+        try:
+            if file.is_remote:
+                # Strictly or not at all: what DuckDB alone can reach is not read a second time.
+                _append(connection, file, _remote_csv(file), relation)
+            elif not (is_well_formed(file) and _append_strictly(connection, file, names, relation)):
+                _append_by_record(connection, file, names, relation)
+        except DatasetError as error:
+            findings += error.findings
+    return findings
+
+
+def _append(connection: duckdb.DuckDBPyConnection, file: LandingFile, rows: str, relation: str) -> None:
+    connection.execute(f"INSERT INTO {identifier(relation)} SELECT {literal(file.name)}, row_number() OVER (), NULL, NULL, * FROM {rows}")
+
+
+def _append_strictly(connection: duckdb.DuckDBPyConnection, file: LandingFile, names: Sequence[str], relation: str) -> bool:
     if file.options.encoding not in DUCKDB_ENCODINGS:
         return False
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
-    quote = literal(file.options.quote)
+    encoding = literal(DUCKDB_ENCODINGS[file.options.encoding])
+    rows = f"read_csv({literal(file.location)}, auto_detect = false, columns = {{{columns}}}, encoding = {encoding}, {_csv_options(file)})"
     try:
-        connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE {identifier(relation)} AS"
-            f" SELECT {literal(file.name)} AS {FILE}, row_number() OVER () AS {ROW},"
-            f" NULL::VARCHAR AS {BROKEN}, NULL::VARCHAR AS {LINE}, *"
-            f" FROM read_csv({literal(file.location)}, auto_detect = false, strict_mode = true, columns = {{{columns}}},"
-            f" header = {str(file.options.header).lower()}, delim = {literal(file.delimiter)}, quote = {quote}, escape = {quote},"
-            f" encoding = {literal(DUCKDB_ENCODINGS[file.options.encoding])})"
-        )
+        _append(connection, file, rows, relation)
     except duckdb.InvalidInputException:
         return False
     return True
 
 
-def _load_remote(connection: duckdb.DuckDBPyConnection, file: LandingFile, relation: str) -> list[str]:
-    """Strictly or not at all: what DuckDB alone can reach is not read a second time."""
-    quote = literal(file.options.quote)
+def _remote_csv(file: LandingFile) -> str:
     names = "" if file.options.header else f", names = [{', '.join(literal(name) for name in file.options.names)}]"
-    rows = (
-        f"read_csv({literal(file.location)}, all_varchar = true, strict_mode = true, header = {str(file.options.header).lower()}{names},"
-        f" delim = {literal(file.delimiter)}, quote = {quote}, escape = {quote})"
-    )
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {identifier(relation)} AS SELECT {literal(file.name)} AS {FILE}, row_number() OVER () AS {ROW},"
-        f" NULL::VARCHAR AS {BROKEN}, NULL::VARCHAR AS {LINE}, * FROM {rows}"
-    )
-    return [column[0] for column in connection.execute(f"SELECT * FROM {rows} LIMIT 0").description]
+    return f"read_csv({literal(file.location)}, all_varchar = true{names}, {_csv_options(file)})"
 
 
-def _load_by_record(connection: duckdb.DuckDBPyConnection, file: LandingFile, names: list[str], relation: str) -> None:
+def _csv_options(file: LandingFile) -> str:
+    quote = literal(file.options.quote)
+    header = str(file.options.header).lower()
+    return f"strict_mode = true, header = {header}, delim = {literal(file.delimiter)}, quote = {quote}, escape = {quote}"
+
+
+def _append_by_record(connection: duckdb.DuckDBPyConnection, file: LandingFile, names: Sequence[str], relation: str) -> None:
     schema = pa.schema([(FILE, pa.string()), (ROW, pa.int64()), (BROKEN, pa.string()), (LINE, pa.string())])
     for name in names:
         schema = schema.append(pa.field(name, pa.string()))
-    reader = pa.RecordBatchReader.from_batches(schema, _batches(file, names, schema))
-    connection.register("landing_records", reader)
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {identifier(relation)} AS SELECT * FROM landing_records")
+    connection.register("landing_records", pa.RecordBatchReader.from_batches(schema, _batches(file, names, schema)))
+    connection.execute(f"INSERT INTO {identifier(relation)} SELECT * FROM landing_records")
     connection.unregister("landing_records")
 
 
-def _batches(file: LandingFile, names: list[str], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _batches(file: LandingFile, names: Sequence[str], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     found = records(chain.from_iterable(decoded_lines(file)), splitter=Splitter(file), width=len(names))
     if file.options.header:
         next(found, None)

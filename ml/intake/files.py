@@ -44,6 +44,11 @@ class LandingFile:
         return is_remote(self.location)
 
     @property
+    def num_bytes(self) -> int:
+        """Size on disk; 0 where DuckDB alone can reach it."""
+        return 0 if self.is_remote else Path(self.location).stat().st_size
+
+    @property
     def is_compressed(self) -> bool:
         """Whether it is gzip."""
         return self.location.endswith(".gz")

@@ -10,29 +10,34 @@ from collections.abc import Iterator, Sequence
 import duckdb
 import pyarrow as pa
 
+from ml.errors import DatasetError, Finding
 from ml.intake.files import LandingFile
 from ml.intake.hidden import BROKEN, FILE, INVALID_TEXT, LINE, NOT_AN_OBJECT, ROW, unique_names
 from ml.intake.session import identifier, literal
-from ml.intake.text import decoded_lines, decoded_pieces, is_clean, is_well_formed, mended
+from ml.intake.text import decoded_lines, decoded_pieces, is_clean, is_well_formed, mended, torn
 
 # Rows looked at to tell text columns from JSON columns; the majority decides.
 SAMPLE_ROWS = 10_000
 MAX_OBJECT_BYTES = 1 << 24
 
 
-def load_json(connection: duckdb.DuckDBPyConnection, files: Sequence[LandingFile], *, relation: str) -> list[str]:
-    """Make `relation` of the objects of all `files`, whose keys together are the columns; returns the column names.
+def load_json(connection: duckdb.DuckDBPyConnection, files: Sequence[LandingFile], *, relation: str) -> tuple[list[str], list[Finding]]:
+    """Make `relation` of the objects of all `files`, whose keys together are the columns.
 
-    Raises `DatasetError` where a file is torn, `duckdb.Error` where an array of objects is no JSON.
+    Returns the column names, and findings about files that are torn; the others are there whole.
     """
     lines = f"{relation}_lines"
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {lines} ({FILE} VARCHAR, {ROW} BIGINT, {BROKEN} VARCHAR, {LINE} VARCHAR)")
+    findings: list[Finding] = []
     for file in files:
-        _append(connection, file, lines)
+        try:
+            _append(connection, file, lines)
+        except DatasetError as error:
+            findings += error.findings
     # The inner case keeps json_type() from ever seeing what is no JSON.
     is_object = f"json_type(CASE WHEN json_valid({LINE}) THEN {LINE} END) = 'OBJECT'"
     connection.execute(f"UPDATE {lines} SET {BROKEN} = {literal(NOT_AN_OBJECT)} WHERE {BROKEN} IS NULL AND {is_object} IS NOT TRUE")
-    return _spread(connection, lines, relation)
+    return _spread(connection, lines, relation), findings
 
 
 def _append(connection: duckdb.DuckDBPyConnection, file: LandingFile, lines: str) -> None:
@@ -45,7 +50,12 @@ def _append(connection: duckdb.DuckDBPyConnection, file: LandingFile, lines: str
     else:
         connection.register("landing_lines", pa.RecordBatchReader.from_batches(_SCHEMA, _batches(file)))
         rows = f"SELECT * FROM landing_lines WHERE regexp_matches({LINE}, '\\S')"
-    connection.execute(f"INSERT INTO {lines} {rows}")
+    try:
+        connection.execute(f"INSERT INTO {lines} {rows}")
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error as error:
+        raise torn(file, error) from error
 
 
 _SCHEMA = pa.schema([(FILE, pa.string()), (ROW, pa.int64()), (BROKEN, pa.string()), (LINE, pa.string())])

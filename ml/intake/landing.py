@@ -15,26 +15,47 @@ import duckdb
 from ml.config.pipeline import IntakeConfig
 from ml.contracts.behaviour import QUARANTINED_ROWS
 from ml.errors import ConfigError, DatasetError, Finding
-from ml.intake.binding import Binding, bind
+from ml.intake.binding import bind
 from ml.intake.conversion import SQL_TYPES, conversion
-from ml.intake.delimited import load_delimited
+from ml.intake.delimited import column_names, load_delimited
 from ml.intake.files import LandingFile, find_files
 from ml.intake.hidden import BROKEN, FILE, HIDDEN, ROW
 from ml.intake.json_lines import load_json
-from ml.intake.mapping import KINDS, first_line
+from ml.intake.mapping import KINDS
 from ml.intake.parquet import copy_with_marks, load_parquet
 from ml.intake.rejection import reject_broken, reject_failures
 from ml.intake.rules import rules
 from ml.intake.schema import SOURCE_RELATION, Dataset, LandingFiles, Source
-from ml.intake.session import identifier, literal, open_session
-from ml.intake.text import unreadable
+from ml.intake.session import first_line, identifier, literal, open_session
+from ml.intake.text import torn
 
 RAW = "landing_raw"
-MENDS = {
-    "parquet": "write it again: a Parquet file is whole only with its footer; write under another name, then rename",
-    "json": "write one JSON object a line (.jsonl), or one whole array of objects (.json)",
-    "delimited": "check that it is text, and set delimiter:, quote: and encoding: to the file's own",
-}
+# Small csv files of the same columns are taken together up to this size: planning SQL costs more than reading them.
+MAX_BYTES_TOGETHER = 1 << 26
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Files that are read, typed and checked together; `names` are the columns of delimited ones."""
+
+    files: tuple[LandingFile, ...]
+    names: tuple[str, ...]
+
+    @property
+    def is_json(self) -> bool:
+        """Whether its rows are objects, of which any may lack any key."""
+        return self.files[0].format == "json"
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of all its files."""
+        return sum(file.num_bytes for file in self.files)
+
+    @property
+    def label(self) -> str:
+        """What findings about all its files call it."""
+        more = f" and {len(self.files) - 1} more file(s)" if len(self.files) > 1 else ""
+        return self.files[0].name + more
 
 
 @dataclass
@@ -96,75 +117,101 @@ def _make_tables(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _land_source(landing: Landing, table: str, source: Source) -> None:
+    num_findings = len(landing.findings)
     try:
-        units = _units(find_files(landing.dataset, source))
+        files = find_files(landing.dataset, source)
         for name, options in source.lookups.items():
             _load_lookup(landing, table, name, options)
     except DatasetError as error:
         landing.findings += error.findings
+    if len(landing.findings) > num_findings:
         return
-    for files in units:
+    for unit in _units(landing, files):
         try:
-            _land_unit(landing, table, source, files)
+            _land_unit(landing, table, source, unit)
         except DatasetError as error:
             landing.findings += error.findings
 
 
-def _units(files: list[LandingFile]) -> list[list[LandingFile]]:
-    """Files read together: each alone, but JSON as one, since its keys are only known from all of it."""
-    together = [file for file in files if file.format == "json"]
-    return [*([together] if together else []), *([file] for file in files if file.format != "json")]
+def _units(landing: Landing, files: Sequence[LandingFile]) -> list[Unit]:
+    """Files read together: JSON as one, since its keys are only known from all of it; small csv files of the same columns."""
+    together = tuple(file for file in files if file.format == "json")
+    units = [Unit(together, ())] if together else []
+    units += [Unit((file,), ()) for file in files if file.format == "parquet"]
+    open_units: dict[tuple[str, ...], Unit] = {}
+    for file in files:
+        if file.format != "delimited" or (names := _names(landing, file)) is None:
+            continue
+        unit = open_units.get(names)
+        if unit is not None and unit.num_bytes + file.num_bytes > MAX_BYTES_TOGETHER:
+            units.append(unit)
+            unit = None
+        open_units[names] = Unit((*unit.files, file) if unit else (file,), names)
+    return [*units, *open_units.values()]
 
 
-def _land_unit(landing: Landing, table: str, source: Source, files: list[LandingFile]) -> None:
+def _names(landing: Landing, file: LandingFile) -> tuple[str, ...] | None:
+    try:
+        return tuple(column_names(landing.connection, file))
+    except DatasetError as error:
+        landing.findings += error.findings
+    except duckdb.Error as error:
+        landing.findings += torn(file, error).findings
+    return None
+
+
+def _land_unit(landing: Landing, table: str, source: Source, unit: Unit) -> None:
     landing.num_units += 1
-    label = files[0].name if len(files) == 1 else source.path
-    columns = _load(landing.connection, files, relation=RAW)
-    is_json = files[0].format == "json"
-    if is_json and not columns:
+    columns = _load(landing, unit, relation=RAW)
+    if unit.is_json and not columns:
         reject_broken(landing.connection, table, relation=RAW, columns=columns)
         return
-    binding = bind(landing.connection, table=table, source=source, relation=RAW, columns=columns, file=label, is_json=is_json)
+    binding = bind(landing.connection, table=table, source=source, relation=RAW, columns=columns, file=unit.label, is_json=unit.is_json)
     landing.findings += binding.findings
     landing.hints += [
-        Finding(label, f"no row has {name!r}, which the mapping names", "check its spelling, or drop it from the mapping")
+        Finding(unit.label, f"no row has {name!r}, which the mapping names", "check its spelling, or drop it from the mapping")
         for name in sorted(binding.absent)
     ]
     if binding.findings:
         return
     if source.join is not None:
-        _check_join(landing, source, label)
-    _convert(landing, table, source, files, binding)
+        _check_join(landing, source, unit.label)
     checks = rules(landing.dataset, table, source)
+    _convert(landing, conversion(table, source, types=binding.types, rules=checks, unit=landing.num_units), unit)
     reject_broken(landing.connection, table, relation=RAW, columns=columns)
     reject_failures(landing.connection, table, rules=checks, columns=columns, unit=landing.num_units, now=landing.now)
 
 
-def _load(connection: duckdb.DuckDBPyConnection, files: list[LandingFile], *, relation: str) -> list[str]:
+def _load(landing: Landing, unit: Unit, *, relation: str) -> list[str]:
+    connection = landing.connection
     # The same name is a view over a Parquet file and a table over any other; OR REPLACE does not cross kinds.
     known = connection.execute("SELECT table_type FROM information_schema.tables WHERE table_name = ?", [relation]).fetchall()
     for (kind,) in known:
         connection.execute(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} {identifier(relation)}")
+    if unit.is_json:
+        columns, findings = load_json(connection, unit.files, relation=relation)
+        landing.findings += findings
+        return columns
     try:
-        if files[0].format == "json":
-            return load_json(connection, files, relation=relation)
-        if files[0].format == "parquet":
-            return load_parquet(connection, files[0], relation=relation)
-        return load_delimited(connection, files[0], relation=relation)
+        if unit.files[0].format == "parquet":
+            return load_parquet(connection, unit.files[0], relation=relation)
+        landing.findings += load_delimited(connection, unit.files, names=unit.names, relation=relation)
+        return list(unit.names)
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
-        raise _torn(files, error) from error
+        raise torn(unit.files[0], error) from error
 
 
 def _load_lookup(landing: Landing, table: str, name: str, options: LandingFiles) -> None:
     parts = []
-    for number, files in enumerate(_units(find_files(landing.dataset, options))):
+    for number, unit in enumerate(_units(landing, find_files(landing.dataset, options))):
         part = f"lookup_{name}_{number}"
-        columns = _load(landing.connection, files, relation=part)
+        columns = _load(landing, unit, relation=part)
         reject_broken(landing.connection, table, relation=part, columns=columns)
         parts.append(f"SELECT * EXCLUDE ({', '.join(HIDDEN)}) FROM {identifier(part)} WHERE {BROKEN} IS NULL")
-    landing.connection.execute(f"CREATE OR REPLACE TEMP VIEW {identifier(name)} AS {' UNION ALL BY NAME '.join(parts)}")
+    if parts:
+        landing.connection.execute(f"CREATE OR REPLACE TEMP VIEW {identifier(name)} AS {' UNION ALL BY NAME '.join(parts)}")
 
 
 def _check_join(landing: Landing, source: Source, label: str) -> None:
@@ -181,25 +228,15 @@ def _check_join(landing: Landing, source: Source, label: str) -> None:
         raise DatasetError(label, [Finding(f"{label} join", what, "use left join, and group each lookup so that it has one row per key")])
 
 
-def _convert(landing: Landing, table: str, source: Source, files: list[LandingFile], binding: Binding) -> None:
-    checks = rules(landing.dataset, table, source)
-    statement = conversion(table, source, types=binding.types, rules=checks, unit=landing.num_units)
+def _convert(landing: Landing, statement: str, unit: Unit) -> None:
+    file = unit.files[0]
     given = {"now": landing.now} if "$now" in statement else {}
     try:
         landing.connection.execute(statement, given)
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
-        if "not valid UTF8" not in str(error) or files[0].format != "parquet" or files[0].is_remote:
-            raise _torn(files, error) from error
-        copy_with_marks(landing.connection, files[0], relation=RAW)
+        if "not valid UTF8" not in str(error) or file.format != "parquet" or file.is_remote:
+            raise torn(file, error) from error
+        copy_with_marks(landing.connection, file, relation=RAW)
         landing.connection.execute(statement, given)
-
-
-def _torn(files: list[LandingFile], error: Exception) -> DatasetError:
-    mend = MENDS[files[0].format]
-    if files[0].is_remote:
-        mend += "; for s3:// install DuckDB's httpfs extension on this machine and give it credentials"
-    # Of JSON files read together, DuckDB's message names the one it means.
-    named = next((file for file in files if file.location in str(error)), files[0])
-    return unreadable(named, f"cannot be read: {first_line(error)}", mend)

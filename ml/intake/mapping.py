@@ -15,7 +15,7 @@ from ml.contracts.behaviour import RAW_EVENTS, RAW_ITEMS, RAW_KNOWLEDGE, RAW_USE
 from ml.contracts.contract import FLOAT, STRINGS, TIMESTAMP, Column, TableContract
 from ml.errors import Finding
 from ml.intake.schema import Dataset, Source
-from ml.intake.session import identifier, literal
+from ml.intake.session import first_line, identifier, literal
 from ml.intake.suggest import closest, listing
 
 Kind = Literal["text", "number", "time", "list", "object"]
@@ -148,8 +148,3 @@ def _parsed(connection: duckdb.DuckDBPyConnection, statement: str) -> dict[str, 
     row = connection.execute(f"SELECT json_serialize_sql({literal(statement)})").fetchall()[0]
     parsed: dict[str, Any] = json.loads(row[0])
     return parsed
-
-
-def first_line(error: Exception) -> str:
-    """An error's own first line."""
-    return str(error).strip().partition("\n")[0]

@@ -42,3 +42,8 @@ def identifier(name: str) -> str:
 def literal(text: str | None) -> str:
     """A text as a SQL literal."""
     return "NULL" if text is None else "'" + text.replace("'", "''") + "'"
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's own words; DuckDB's others show the SQL we made."""
+    return str(error).strip().partition("\n")[0]

@@ -14,9 +14,15 @@ from typing import BinaryIO, cast
 
 from ml.errors import DatasetError, Finding
 from ml.intake.files import LandingFile
+from ml.intake.session import first_line
 
 CHUNK_BYTES = 1 << 22
 INVALID = re.compile("[\ud800-\udfff]")
+TORN_MENDS = {
+    "parquet": "write it again: a Parquet file is whole only with its footer; write under another name, then rename",
+    "json": "write one JSON object a line (.jsonl), or one whole array of objects (.json)",
+    "delimited": "check that it is text, and set delimiter:, quote: and encoding: to the file's own",
+}
 
 
 def decoded_pieces(file: LandingFile) -> Iterator[str]:
@@ -73,6 +79,14 @@ def mended(text: str) -> str:
 def unreadable(file: LandingFile, what: str, mend: str) -> DatasetError:
     """The error for a file of which nothing can be used."""
     return DatasetError(file.name, [Finding(file.name, what, mend)])
+
+
+def torn(file: LandingFile, error: Exception) -> DatasetError:
+    """The error for a file that DuckDB could not read to its end, in DuckDB's words."""
+    mend = TORN_MENDS[file.format]
+    if file.is_remote:
+        mend += "; for s3:// install DuckDB's httpfs extension on this machine and give it credentials"
+    return unreadable(file, f"cannot be read: {first_line(error)}", mend)
 
 
 def _open_bytes(file: LandingFile) -> BinaryIO:

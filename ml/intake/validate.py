@@ -104,8 +104,8 @@ def _usable(dataset: Dataset, findings: list[Finding]) -> Dataset:
 
 def _row_findings(landing: Landing) -> Iterator[Finding]:
     found = landing.connection.execute(
-        "SELECT table_name, column_name, reason, arg_min(mend, (source_file, source_row)), min((source_file, source_row)) AS place, count(*)"
-        " FROM rejected GROUP BY ALL ORDER BY table_name, place, column_name, reason"
+        "SELECT table_name, column_name, reason, arg_min(mend, (source_file, source_row)),"
+        " min((source_file, source_row)) AS place, count(*) FROM rejected GROUP BY ALL ORDER BY table_name, place, column_name, reason"
     ).fetchall()
     for table, column, reason, mend, (file, row), count in found:
         more = f" and {count - 1:,} more row(s)" if count > 1 else ""

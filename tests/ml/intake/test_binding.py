@@ -64,6 +64,28 @@ def test_expressions_that_do_not_fit(shop, column, expression, what, mend):
     assert mend in finding.mend
 
 
+def test_files_of_the_same_columns_are_told_about_together(shop):
+    for number in range(3):
+        shop.csv(GOOD, name=f"events{number}.csv")
+    shop.csv("u1,i1,view,2024-06-28", name="other.csv", header="user,item,type,ts\n")
+    shop.events["path"] = "*.csv"
+    shop.events["columns"]["user_id"] = "usr"
+    where = [finding.where for finding in shop.validate().blocking if "'usr'" in finding.what]
+    assert where == ["events0.csv and 2 more file(s)", "other.csv"]
+
+
+def test_taking_files_together_changes_nothing(shop, monkeypatch):
+    for number in range(4):
+        shop.csv(f"u{number},i1,view,2024-06-28,,", "torn", f",i{number},view,2024-06-28,,", name=f"events{number}.csv")
+    shop.events["path"] = "*.csv"
+    shop.ingest()
+    together = {path: path.read_bytes() for path in shop.store.root.rglob("*.parquet")}
+    assert len(shop.reasons()) == 8
+    monkeypatch.setattr("ml.intake.landing.MAX_BYTES_TOGETHER", 200)
+    shop.ingest()
+    assert {path: path.read_bytes() for path in shop.store.root.rglob("*.parquet")} == together
+
+
 TAGS = "id,tag\n"
 
 

@@ -154,3 +154,12 @@ def test_an_address_is_read_where_it_is(jsonl):
     jsonl.ingest()
     assert jsonl.rows("raw_events", "user_id", "source_row") == [("u1", 1)]
     assert [reason[1:] for reason in jsonl.reasons()] == [(2, "user_id", "user_id is missing")]
+
+
+def test_a_torn_file_leaves_the_others_readable(jsonl):
+    jsonl.file("events1.jsonl.gz", gzip.compress(lines(event("u1")).encode())[:-9])
+    jsonl.file("events2.jsonl", lines(event("u2")))
+    jsonl.events["path"] = "events*"
+    report = jsonl.validate()
+    assert [finding.where for finding in report.blocking] == ["events1.jsonl.gz"]
+    assert report.num_rows["events"] == 1
