@@ -129,6 +129,12 @@ ITEMS = TableContract(
         Column("item_id", STRING, "item"),
         Column("title", STRING, "name shown to people; the id where no catalogue row exists"),
         Column("text", STRING, "description; where none is given, the first words users wrote about it", nullable=True),
+        Column(
+            "text_known_at",
+            TIMESTAMP,
+            "when the newest of those words were written, UTC; null: the description is given, or there is none",
+            nullable=True,
+        ),
         Column("category", STRING, "category, levels joined by ' > '", nullable=True),
         Column("tags", STRINGS, "free tags"),
         Column("attributes", STRING, "JSON object: attribute to value or list of values", nullable=True),

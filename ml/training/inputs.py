@@ -41,8 +41,8 @@ def build_inputs(
     """What was known at `as_of`: only interactions with `last_event_at` before it.
 
     Every row of `items` is in the item vocabulary, met or not; users are those with any
-    interaction before `as_of`. An item outside the catalogue that nobody had met yet has a
-    text vector of zeros and no interests: its only words are of users, written later.
+    interaction before `as_of`. An item that nobody could describe yet, because its words are
+    of users who wrote them later, has a text vector of zeros and no interests.
 
     Raises `UnknownIdError` for an interaction with an item outside `items`, `ContractError`
     for an item without embedding, and `EmbeddingSpaceError` for embeddings of two spaces.
@@ -52,8 +52,8 @@ def build_inputs(
     user_ids = Vocabulary("user", known.column("user_id"))
     item_ids = Vocabulary("item", items.column("item_id"))
     positives_UI, seen_UI = interaction_matrices(known, users=user_ids, items=item_ids, half_life_days=graph.half_life_days, as_of=as_of)
-    unheard_of = _unheard_of(items, met=known.column("item_id"))
-    item_interests = item_interests.filter(pc.invert(pc.is_in(item_interests.column("item_id"), value_set=unheard_of)))
+    unknown = _described_later(items, met=known.column("item_id"), as_of=as_of)
+    item_interests = item_interests.filter(pc.invert(pc.is_in(item_interests.column("item_id"), value_set=unknown)))
     user_interests = weigh_user_interests(known, item_interests=item_interests, config=interests, as_of=as_of)
     return ModelInputs(
         as_of=as_of,
@@ -61,7 +61,7 @@ def build_inputs(
         items=item_ids,
         positives_UI=positives_UI,
         seen_UI=seen_UI,
-        text_ID=_text_vectors(item_embeddings, items=item_ids, unheard_of=unheard_of),
+        text_ID=_text_vectors(item_embeddings, items=item_ids, without=unknown),
         graph=build_interest_graph(
             known,
             items=item_ids,
@@ -94,14 +94,15 @@ def interaction_matrices(
     return sp.csr_array((weight_M, (liked.user_M, liked.item_M)), shape=shape), seen_UI
 
 
-def _unheard_of(items: pa.Table, *, met: pa.ChunkedArray) -> pa.Array:
-    """Items that no catalogue names and nobody had met: at that moment they did not exist for us."""
-    uncatalogued = items.filter(pc.invert(items.column("is_catalogued"))).column("item_id")
-    return uncatalogued.filter(pc.invert(pc.is_in(uncatalogued, value_set=pc.unique(met)))).combine_chunks()
+def _described_later(items: pa.Table, *, met: pa.ChunkedArray, as_of: datetime) -> pa.Array:
+    """Items whose words users wrote at or after `as_of`, or that no catalogue names and nobody had met by then."""
+    words_later = pc.fill_null(pc.greater_equal(items.column("text_known_at"), pa.scalar(as_of, TIMESTAMP)), False)
+    unmet = pc.invert(pc.or_(items.column("is_catalogued"), pc.is_in(items.column("item_id"), value_set=pc.unique(met))))
+    return items.column("item_id").filter(pc.or_(words_later, unmet)).combine_chunks()
 
 
-def _text_vectors(item_embeddings: pa.Table, *, items: Vocabulary, unheard_of: pa.Array) -> FloatArray:
-    """The items' text vectors in vocabulary order, zeros for those unheard of, shape [I, D]."""
+def _text_vectors(item_embeddings: pa.Table, *, items: Vocabulary, without: pa.Array) -> FloatArray:
+    """The items' text vectors in vocabulary order, zeros for those `without`, shape [I, D]."""
     space_of(item_embeddings, name="item_embeddings")
     row_I = pc.fill_null(pc.index_in(items.ids, value_set=item_embeddings.column("item_id").combine_chunks()), -1).to_numpy()
     absent = items.ids.filter(pa.array(row_I < 0))
@@ -110,5 +111,5 @@ def _text_vectors(item_embeddings: pa.Table, *, items: Vocabulary, unheard_of: p
             "item_embeddings", [f"{len(absent)} item(s) have no vector ({absent[0]} first); embed the items of this day again"]
         )
     vectors_ID: FloatArray = vectors_to_matrix(item_embeddings.column("vector"))[row_I]
-    vectors_ID[items.positions(unheard_of)] = 0.0
+    vectors_ID[items.positions(without)] = 0.0
     return vectors_ID

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 import typer
 
-from orchestration.cli.options import AsJson, DatasetFile, Day, Home, Profile, environment_of, open_scope
+from orchestration.cli.options import AsJson, DatasetFile, Day, Home, Profile, open_environment, open_scope
 from orchestration.cli.render import print_json, print_rows
 
 
@@ -41,16 +41,20 @@ def run_command(
 
 def validate_command(*, home: Home = None, dataset: DatasetFile = None, profile: Profile = None, as_json: AsJson = False) -> None:
     """Say everything that is wrong with a dataset file and its files, with the place and the mend."""
-    scope = open_scope(home, dataset, profile)
-    from ml.intake.validate import validate
+    environment = open_environment(home, dataset, profile)
+    from ml.config import load_profile
+    from ml.intake.validate import validate_file
 
-    found = validate(scope.dataset, config=scope.config.intake, now=datetime.now(UTC))
+    config = load_profile(environment.profile)
+    found = validate_file(environment.dataset_file, variables=environment.variables, config=config.intake, now=datetime.now(UTC))
     if as_json:
         print_json(found.as_dict())
     else:
-        print_rows(found.rows(), title=f"{scope.dataset.path}")
+        print_rows(found.rows(), title=str(environment.dataset_file))
         for number, finding in enumerate(found.findings, 1):
             typer.echo(f"{number}. {finding}")
+        for hint in found.hints:
+            typer.echo(f"hint: {hint}")
     if found.findings:
         raise typer.Exit(2)
 
@@ -61,5 +65,5 @@ def prepare_command(*, home: Home = None, dataset: DatasetFile = None, profile: 
     from orchestration.instance import prepare_instance
 
     scope = open_scope(home, dataset, profile)
-    prepare_instance(environment_of(home, dataset, profile).home)
+    prepare_instance(scope.home.root)
     manifest_path(scope.home.root)

@@ -22,18 +22,18 @@ Day = Annotated[str | None, typer.Option("--day", help="Day YYYY-MM-DD.", show_d
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
-def environment_of(home: Path | None, dataset: Path | None, profile: str | None) -> Environment:
-    """The environment with the given options laid over it."""
+def open_environment(home: Path | None, dataset: Path | None, profile: str | None) -> Environment:
+    """The environment with the given options laid over it; simulates the bundled sample if that is meant and not there yet."""
     given = {"INTEREST_GRAPH_HOME": home, "INTEREST_GRAPH_DATASET": dataset, "INTEREST_GRAPH_PROFILE": profile}
-    return read_environment({**os.environ, **{name: str(value) for name, value in given.items() if value is not None}})
-
-
-def open_scope(home: Path | None, dataset: Path | None, profile: str | None) -> Scope:
-    """The scope the options name; simulates the bundled sample first if it is the one and is not there yet."""
-    environment = environment_of(home, dataset, profile)
+    environment = read_environment({**os.environ, **{name: str(value) for name, value in given.items() if value is not None}})
     if environment.dataset_file == sample_dataset_file(environment.home) and not environment.dataset_file.exists():
         from examples.shop.simulate import SampleSettings, write_sample
 
         typer.echo("simulating the bundled sample ...", err=True)
         write_sample(environment.dataset_file.parent, settings=SampleSettings())
-    return load_scope(environment)
+    return environment
+
+
+def open_scope(home: Path | None, dataset: Path | None, profile: str | None) -> Scope:
+    """The scope the options name."""
+    return load_scope(open_environment(home, dataset, profile))

@@ -1,6 +1,7 @@
 """How commands print: aligned tables for people, JSON for programs."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,7 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-CONSOLE = Console(soft_wrap=False)
+# Where output is no terminal (a file, a pipe, CI), tables keep their columns whole.
+CONSOLE = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
 
 
 def print_json(value: object) -> None:

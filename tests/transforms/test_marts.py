@@ -45,16 +45,23 @@ def test_items_are_what_was_known_at_each_days_end(built_home: Home) -> None:
         "created_at": at("2024-03-02T09:00:00"),
         "is_catalogued": True,
     }
-    mug = {**cup_unknown, "item_id": "mug", "title": "mug", "text": "nice handle", "created_at": at("2024-03-02T13:00:00")}
+    mug = {
+        **cup_unknown,
+        "item_id": "mug",
+        "title": "mug",
+        "text": "nice handle",
+        "text_known_at": at("2024-03-02T13:00:00"),
+        "created_at": at("2024-03-02T13:00:00"),
+    }
     assert stated(built_home.rows("items", FIRST_DAY)) == [
         {**cup_unknown, "day": FIRST_DAY},
-        {**tea, "day": FIRST_DAY, "text": "很香的茶"},
+        {**tea, "day": FIRST_DAY, "text": "很香的茶", "text_known_at": at("2024-03-01T09:00:00")},
     ]
     for day in (DAY_2, DAY_3):
         assert stated(built_home.rows("items", day)) == [
             {**cup_known, "day": day},
             {**mug, "day": day},
-            {**tea, "day": day, "text": "很香的茶\ntasted of soap"},
+            {**tea, "day": day, "text": "很香的茶\ntasted of soap", "text_known_at": at("2024-03-02T00:00:00")},
         ]
 
 

@@ -21,6 +21,7 @@ def make_items(rows: Sequence[Mapping[str, object]]) -> pa.Table:
             "day": date(2026, 2, 28),
             "title": str(row["item_id"]),
             "text": None,
+            "text_known_at": None,
             "category": None,
             "tags": [],
             "attributes": None,

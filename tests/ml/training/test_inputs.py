@@ -34,7 +34,7 @@ HISTORY: Rows = [
 ]
 
 
-def items_table(item_ids: tuple[str, ...], *, uncatalogued: tuple[str, ...] = ()) -> pa.Table:
+def items_table(item_ids: tuple[str, ...], *, uncatalogued: tuple[str, ...] = (), known_at: dict[str, datetime] | None = None) -> pa.Table:
     num_items = len(item_ids)
     return ITEMS.conform(
         pa.table(
@@ -43,6 +43,7 @@ def items_table(item_ids: tuple[str, ...], *, uncatalogued: tuple[str, ...] = ()
                 "item_id": pa.array(item_ids, pa.string()),
                 "title": pa.array(item_ids, pa.string()),
                 "text": pa.nulls(num_items, pa.string()),
+                "text_known_at": pa.array([(known_at or {}).get(item_id) for item_id in item_ids], pa.timestamp("us", tz="UTC")),
                 "category": pa.nulls(num_items, pa.string()),
                 "tags": pa.array([[]] * num_items, pa.list_(pa.string())),
                 "attributes": pa.nulls(num_items, pa.string()),
@@ -86,10 +87,11 @@ def inputs_of(
     item_ids: tuple[str, ...] = CATALOGUE,
     embeddings: pa.Table | None = None,
     uncatalogued: tuple[str, ...] = (),
+    known_at: dict[str, datetime] | None = None,
 ) -> ModelInputs:
     return build_inputs(
         interactions(rows),
-        items=items_table(item_ids, uncatalogued=uncatalogued),
+        items=items_table(item_ids, uncatalogued=uncatalogued, known_at=known_at),
         item_embeddings=embeddings_table(item_ids) if embeddings is None else embeddings,
         item_interests=item_interests_table(item_ids),
         knowledge_graph=KNOWLEDGE_GRAPH.empty(),
@@ -194,6 +196,16 @@ def test_words_written_later_about_an_uncatalogued_item_are_not_known() -> None:
     catalogued = inputs_of(rows)
     assert catalogued.text_ID[unmet].any()
     assert catalogued.graph.adjacency(about)[[unmet]].nnz == 1
+
+
+def test_words_borrowed_from_later_reviews_are_not_known_even_of_an_item_already_met() -> None:
+    about = EdgeType("item", "about", "interest")
+    inputs = inputs_of(HISTORY, known_at={"apple": AS_OF, "bread": at(19.9)})
+    apple, bread = inputs.items.positions(["apple", "bread"])
+    assert not inputs.text_ID[apple].any()
+    assert inputs.graph.adjacency(about)[[apple]].nnz == 0
+    assert inputs.text_ID[bread].any()
+    assert inputs.graph.adjacency(about)[[bread]].nnz == 1
 
 
 @pytest.mark.parametrize("rows", [[], [("ann", "apple", 1.0, 25.0)]], ids=["no history", "no history before the cut"])

@@ -76,7 +76,8 @@ fallback_texts as (
         left(
             string_agg(first_texts.text, E'\n' order by first_texts.event_at, first_texts.event_id),
             {{ var('max_fallback_characters') }}
-        ) as text
+        ) as text,
+        max(first_texts.event_at) as text_known_at
     from known
     inner join first_texts
         on first_texts.item_id = known.item_id and first_texts.partition_day <= known.day
@@ -90,6 +91,7 @@ final as (
         known.item_id,
         known.title,
         coalesce(known.text, fallback_texts.text) as text,
+        fallback_texts.text_known_at,
         known.category,
         known.tags,
         known.attributes,
