@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from ml.contracts.store import write_text
 from ml.errors import ReleaseError
@@ -58,11 +59,20 @@ class ReleaseStore:
         release_id = f"{day:%Y%m%d}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
         write_text(text, temporary / MANIFEST)
         _sync_files(temporary)
-        if (self.root / release_id).exists():
-            shutil.rmtree(temporary)
-        else:
-            temporary.rename(self.root / release_id)
+        self._keep(temporary, release_id)
         return self.get(release_id)
+
+    def _keep(self, temporary: Path, release_id: str) -> None:
+        """Rename a finished directory to its place, unless a whole one is there already."""
+        directory = self.root / release_id
+        if directory.exists() and not _broken(directory):
+            shutil.rmtree(temporary)
+            return
+        aside = temporary.with_name(f"{temporary.name}-torn")
+        if directory.exists():
+            directory.rename(aside)
+        temporary.rename(directory)
+        shutil.rmtree(aside, ignore_errors=True)
 
     def get(self, release_id: str) -> Release:
         """A release after checking every file against its manifest.
@@ -75,11 +85,9 @@ class ReleaseStore:
             raise ReleaseError(f"release {release_id} does not exist in {self.root}; there are: {known}")
         if not (directory / MANIFEST).exists():
             raise ReleaseError(f"release {release_id} has no {MANIFEST}: it was never completed; train its day again")
-        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
-        found = _hashes(directory)
-        broken = sorted(name for name in manifest["files"].keys() | found.keys() if manifest["files"].get(name) != found.get(name))
-        if broken:
+        if broken := _broken(directory):
             raise ReleaseError(f"release {release_id} is torn: {', '.join(broken)} absent or changed; train its day again or roll back")
+        manifest = _read_manifest(directory)
         return Release(release_id, directory, date.fromisoformat(manifest["day"]), manifest["made_from"])
 
     def releases(self) -> list[Release]:
@@ -88,41 +96,76 @@ class ReleaseStore:
 
     def current(self) -> Release | None:
         """The live release; None before the first promotion."""
-        pointer = self.root / CURRENT
-        return self.get(pointer.read_text(encoding="utf-8").strip()) if pointer.exists() else None
+        live_id = self._live_id()
+        return self.get(live_id) if live_id else None
 
     def promote(self, release_id: str, *, reason: str, force: bool = False) -> Release:
-        """Make a release live. One of an older day than the live one is refused unless forced."""
+        """Make a release live, also in the place of a torn one. One of an older day than the live one is refused unless forced."""
         release = self.get(release_id)
-        live = self.current()
-        if live and release.day < live.day and not force:
-            raise ReleaseError(f"release {release_id} is older than the live {live.release_id}; rolling back is its own command")
-        if live is None or live.release_id != release_id:
-            self._point_at(release_id, reason=reason)
+        live_id = self._live_id()
+        if live_id and release.day < _day_of(live_id) and not force:
+            raise ReleaseError(f"release {release_id} is older than the live {live_id}; rolling back is its own command")
+        if live_id != release_id:
+            self._point_at(release_id, move="promote", reason=reason)
         return release
 
     def rollback(self) -> Release:
-        """Make the release that was live before the current one live again."""
-        live = self.current()
-        before = [promotion["release_id"] for promotion in self.promotions() if live and promotion["release_id"] != live.release_id]
-        if not live or not before:
+        """Make live again what was live before the current one was promoted, torn or not.
+
+        Once more goes one further back, never forward to what was rolled back from.
+        """
+        live_id, before = self._live_id(), self._promoted()[:-1]
+        if not before:
             raise ReleaseError("there is no release to roll back to")
         release = self.get(before[-1])
-        self._point_at(release.release_id, reason=f"rolled back from {live.release_id}")
+        self._point_at(release.release_id, move="rollback", reason=f"rolled back from {live_id}")
         return release
 
     def promotions(self) -> list[dict[str, str]]:
-        """Every move of the pointer, oldest first: `release_id` and `reason`."""
+        """Every move of the pointer, oldest first: `release_id`, `move` (promote or rollback) and `reason`."""
         path = self.root / PROMOTIONS
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+        moves = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+        # The history is written just before the pointer: a crash in between leaves a move that never happened.
+        return moves if not moves or moves[-1]["release_id"] == self._live_id() else moves[:-1]
 
-    def _point_at(self, release_id: str, *, reason: str) -> None:
-        lines = [*self.promotions(), {"release_id": release_id, "reason": reason}]
+    def _promoted(self) -> list[str]:
+        """Ids on the way to the live one, which is last: promotions, less those rolled back."""
+        ids: list[str] = []
+        for move in self.promotions():
+            if move["move"] == "rollback":
+                ids.pop()
+            else:
+                ids.append(move["release_id"])
+        return ids
+
+    def _live_id(self) -> str | None:
+        pointer = self.root / CURRENT
+        return pointer.read_text(encoding="utf-8").strip() if pointer.exists() else None
+
+    def _point_at(self, release_id: str, *, move: str, reason: str) -> None:
+        lines = [*self.promotions(), {"release_id": release_id, "move": move, "reason": reason}]
         write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), self.root / PROMOTIONS)
         write_text(release_id, self.root / CURRENT)
 
     def _directories(self) -> list[Path]:
         return sorted(path for path in self.root.glob("*-*") if _RELEASE_ID.fullmatch(path.name))
+
+
+def _day_of(release_id: str) -> date:
+    return date.fromisoformat(release_id.partition("-")[0])
+
+
+def _read_manifest(directory: Path) -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+    return manifest
+
+
+def _broken(directory: Path) -> list[str]:
+    """Files that are absent, added or changed since the manifest was written; the manifest itself where it is not there."""
+    if not (directory / MANIFEST).exists():
+        return [MANIFEST]
+    written, found = _read_manifest(directory)["files"], _hashes(directory)
+    return sorted(name for name in written.keys() | found.keys() if written.get(name) != found.get(name))
 
 
 def _hashes(directory: Path) -> dict[str, str]:

@@ -1,9 +1,11 @@
 """A release is complete or it is an error; the pointer moves whole, and back."""
 
+import threading
 from datetime import date
 
 import pytest
 
+from ml.contracts.store import write_text
 from ml.errors import ReleaseError
 from ml.training.releases import ReleaseStore
 
@@ -104,3 +106,78 @@ def test_a_crash_while_adding_leaves_nothing_to_see(store, add, tmp_path, monkey
     with pytest.raises(KeyboardInterrupt):
         add("b")
     assert len(store.releases()) == 1
+
+
+def test_rolling_back_twice_goes_two_back_and_never_forward(store, add) -> None:
+    first, second, third = add("a"), add("b", day=TUESDAY), add("c", day=TUESDAY)
+    for release in (first, second, third):
+        store.promote(release.release_id, reason="better")
+    assert store.rollback() == second
+    assert store.rollback() == first
+    with pytest.raises(ReleaseError, match="no release to roll back to"):
+        store.rollback()
+    store.promote(third.release_id, reason="mended")
+    assert store.rollback() == first
+
+
+@pytest.mark.parametrize("way_out", ["rollback", "promote", "add again"])
+def test_a_torn_live_release_can_be_left_or_mended(store, add, way_out) -> None:
+    old, new, newer = add("a"), add("b", day=TUESDAY), add("c", day=TUESDAY)
+    store.promote(old.release_id, reason="first")
+    store.promote(new.release_id, reason="better")
+    (new.directory / "model" / "weights.safetensors").write_text("torn")
+    with pytest.raises(ReleaseError, match="torn"):
+        store.current()
+    if way_out == "rollback":
+        assert store.rollback() == old == store.current()
+    elif way_out == "promote":
+        assert store.promote(newer.release_id, reason="whole") == newer == store.current()
+    else:
+        assert add("b", day=TUESDAY) == new == store.current()
+        assert {path.name for path in store.root.iterdir() if path.is_dir()} == {old.release_id, new.release_id, newer.release_id}
+
+
+def test_a_promotion_that_crashed_before_the_pointer_never_happened(store, add, monkeypatch) -> None:
+    old, new = add("a"), add("b", day=TUESDAY)
+    store.promote(old.release_id, reason="first")
+
+    def crash_at_the_pointer(text, path):
+        if path.name == "current":
+            raise KeyboardInterrupt
+        return write_text(text, path)
+
+    monkeypatch.setattr("ml.training.releases.write_text", crash_at_the_pointer)
+    with pytest.raises(KeyboardInterrupt):
+        store.promote(new.release_id, reason="better")
+    monkeypatch.undo()
+    assert store.current() == old
+    assert [line["release_id"] for line in store.promotions()] == [old.release_id]
+    store.promote(new.release_id, reason="better")
+    assert store.rollback() == old
+
+
+def test_a_reader_never_sees_half_a_promotion(store, add) -> None:
+    releases = [add(name) for name in "abc"]
+    store.promote(releases[0].release_id, reason="first")
+    known = {release.release_id: release for release in releases}
+    seen, wrong, stop = set(), [], threading.Event()
+
+    def read() -> None:
+        reader = ReleaseStore(store.root)
+        while not stop.is_set():
+            try:
+                live = reader.current()
+                if live != known[live.release_id]:
+                    wrong.append(live)
+                seen.add(live.release_id)
+            except Exception as error:  # noqa: BLE001  any failure of the reader is the finding
+                wrong.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for turn in range(60):
+        store.promote(releases[turn % 3].release_id, reason=f"turn {turn}")
+    stop.set()
+    reader.join()
+    assert wrong == []
+    assert len(seen) > 1
