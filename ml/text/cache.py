@@ -66,10 +66,9 @@ class EmbeddingCache:
         for number in np.unique(shard_of[shard_of >= 0]):
             rows = np.flatnonzero(shard_of == number)
             shard_vectors = self._vectors(shards[number])
-            if shard_vectors is None:
-                return self.find(hashes)
-            vectors_ND[rows] = shard_vectors[found[rows] - (ends[number] - len(shard_vectors))]
-            is_known[rows] = True
+            if shard_vectors is not None:
+                vectors_ND[rows] = shard_vectors[found[rows] - (ends[number] - len(shard_vectors))]
+                is_known[rows] = True
         return vectors_ND, is_known
 
     def add(self, hashes: pa.Array, vectors_ND: FloatArray) -> Path:

@@ -139,6 +139,18 @@ def test_people_who_liked_the_same_with_their_number(explained) -> None:
     assert path == ["user:u1", "interacted", "item:i1", "interacted", "user:u2", "interacted", "item:i5"]
 
 
+def test_a_liked_item_that_everybody_likes_explains_less(explained) -> None:
+    # Three likers of i5 like i1 and two like i2, but everybody likes i1.
+    edges = [
+        ("user:u1", "interacted", "item:i1"),
+        ("user:u1", "interacted", "item:i2"),
+        *((f"user:v{number}", "interacted", "item:i5") for number in range(3)),
+        *((f"user:v{number}", "interacted", "item:i2") for number in range(2)),
+        *((f"user:v{number}", "interacted", "item:i1") for number in range(30)),
+    ]
+    assert explained(edges, ("u1", "i5"))[0][0] == 'Liked by 2 of the people who liked "Rain jacket", as you did'
+
+
 def test_no_path_says_how_many_like_it_or_only_invites(explained) -> None:
     assert explained(WORLD, ("u9", "i1"), ("u1", "i6"), ("u1", "unknown")) == [
         ("Popular: liked by 3 so far", []),

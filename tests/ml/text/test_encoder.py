@@ -46,6 +46,11 @@ def test_batch_equals_single_and_order_does_not_matter(minilm) -> None:
     assert_allclose(minilm.encode(TEXTS[::-1])[::-1], together, atol=2e-6)
 
 
+def test_texts_of_nearly_one_length_share_a_batch_and_keep_their_places(minilm) -> None:
+    texts = [f"{'very ' * (20 + number % 2)}good {word}" for number, word in enumerate(("boat", "hat", "lamp", "soup", "song", "tree"))]
+    assert_allclose(minilm.encode(texts), np.concatenate([minilm.encode([text]) for text in texts]), atol=2e-6)
+
+
 def test_vectors_are_finite_float32_unit_rows_also_for_empty_and_chinese_text(minilm) -> None:
     vectors = minilm.encode(TEXTS)
     assert vectors.dtype == np.float32

@@ -43,6 +43,19 @@ def test_texts_keep_the_order_of_the_items_and_their_own_tags() -> None:
     assert item_texts(items(*rows)).to_pylist() == [f"t{number}\nb, a, own{number}" for number in range(50, 0, -1)]
 
 
+def test_order_holds_in_a_catalogue_too_large_for_one_thread() -> None:
+    numbers = range(70_000)
+    table = pa.table(
+        {
+            "title": [f"t{number}" for number in numbers],
+            "text": pa.nulls(len(numbers), pa.string()),
+            "category": pa.nulls(len(numbers), pa.string()),
+            "tags": [[f"Z{number % 7}", f"z{number % 7}", "a"] for number in numbers],
+        }
+    )
+    assert item_texts(table).to_pylist() == [f"t{number}\nZ{number % 7}, a" for number in numbers]
+
+
 def test_chunked_and_empty_tables() -> None:
     one = items({"item_id": "b", "title": "B", "tags": ["x"]})
     two = items({"item_id": "a", "title": "A", "tags": ["y"]})

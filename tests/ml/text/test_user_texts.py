@@ -70,8 +70,9 @@ def test_same_bytes_whatever_the_order_of_the_rows(embed_texts) -> None:
 
 
 def test_words_of_ten_years_ago_still_give_a_unit_vector(embed_texts, hash_encoder) -> None:
-    table = embed_texts(("u", "ancient", 36_500.0))
-    assert_allclose(vectors_to_matrix(table.column("vector")), hash_encoder().encode(["ancient"]), atol=1e-6)
+    table = embed_texts(("u", "ancient", 36_500.0), ("u", "older", 36_510.0), ("v", "today", 0.1))
+    ancient, older, today = hash_encoder().encode(["ancient", "older", "today"])
+    assert_allclose(vectors_to_matrix(table.column("vector")), [unit(ancient + 0.5 * older), today], atol=1e-6)
 
 
 def test_white_space_says_nothing(embed_texts) -> None:
