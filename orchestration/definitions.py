@@ -16,7 +16,7 @@ from orchestration.assets.raw import raw_assets
 from orchestration.assets.text import text_assets
 from orchestration.console import STEP_LINES
 from orchestration.dbt_project import DBT, PROJECT
-from orchestration.environment import read_environment, silence_telemetry
+from orchestration.environment import quiet_libraries, read_environment
 from orchestration.io import CandidateIOManager, ContractTableIOManager
 from orchestration.jobs import NIGHTLY, REFRESH
 from orchestration.scope import Scope, load_scope
@@ -57,5 +57,5 @@ def build_definitions(scope: Scope) -> dg.Definitions:
 @dg.definitions
 def defs() -> dg.Definitions:
     """The dataset that the environment names, the bundled sample by default."""
-    silence_telemetry()
+    quiet_libraries()
     return build_definitions(load_scope(read_environment(os.environ)))

@@ -5,6 +5,7 @@ hubs out of reach unless a profile names one.
 """
 
 import os
+import warnings
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,9 @@ def profile_path(name_or_path: str) -> Path:
     return shipped if shipped.exists() else Path(name_or_path).expanduser().resolve()
 
 
-def silence_telemetry(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Set what keeps every library quiet and offline; what the user set wins."""
+def quiet_libraries(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Set what keeps every library offline and to itself; what the user set wins."""
     for name, value in QUIET.items():
         environ.setdefault(name, value)
+    # One job over assets that backfill as a range and assets that backfill by the day is what we mean.
+    warnings.filterwarnings("ignore", message="Asset job .* materializes assets with varying BackfillPolicies")

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from ml.contracts import CONTRACTS
 from ml.contracts.store import TableStore
-from ml.training.candidate import Candidate, load_candidate, save_candidate
+from ml.training.candidate import Candidate, NoCandidate, load_candidate, save_candidate
 from orchestration.metadata import markdown_table
 
 
@@ -45,12 +45,12 @@ class CandidateIOManager(dg.IOManager):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def handle_output(self, context: dg.OutputContext, obj: Candidate) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: Candidate | NoCandidate) -> None:
         """Write the day's candidate."""
         directory = self.folder / context.partition_key
         save_candidate(obj, directory)
         context.add_output_metadata({"path": dg.MetadataValue.path(str(directory))})
 
-    def load_input(self, context: dg.InputContext) -> Candidate:
+    def load_input(self, context: dg.InputContext) -> Candidate | NoCandidate:
         """Read the day's candidate."""
         return load_candidate(self.folder / context.partition_key)

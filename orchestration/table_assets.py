@@ -52,15 +52,15 @@ def contract_attributes(contract: TableContract) -> dict[str, Any]:
 
 
 def table_asset(
-    scope: Scope, contract: TableContract, *, group: str, kinds: set[str], deps: Sequence[str] = ()
+    scope: Scope, contract: TableContract, *, group: str, kinds: set[str], check_specs: Sequence[dg.AssetCheckSpec] = ()
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """An asset of one contract table; `deps` are tables it needs but does not read through a parameter."""
+    """An asset of one contract table; a function with `check_specs` yields their results beside its table."""
 
     def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
         made: dg.AssetsDefinition = dg.asset(
             key=scope.key(contract.name),
             ins=_inputs(scope, function),
-            deps=[scope.key(name) for name in deps],
+            check_specs=check_specs,
             partitions_def=scope.partitions,
             group_name=group,
             owners=[OWNER],

@@ -52,9 +52,9 @@ RELEASE_DECISIONS = TableContract(
     layer="output",
     grain="snapshot",
     row="day: what the gate said of its candidate",
-    key=("candidate_release_id",),
+    key=(),
     columns=(
-        Column("candidate_release_id", STRING, "release made of the day's candidate"),
+        Column("candidate_release_id", STRING, "release made of the day's candidate; null: too little history for one", nullable=True),
         Column("has_passed", BOOLEAN, "whether the gate let it through"),
         Column("is_live", BOOLEAN, "whether it became the live release (an older day's never replaces a newer one)"),
         Column("reason", STRING, "why, in a sentence"),

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from ml.config import PipelineConfig
 from ml.contracts.store import write_parquet, write_text
-from ml.errors import ReleaseError
+from ml.errors import EvaluationError, ReleaseError
 from ml.evaluation.truth import held_out
 from ml.ids import IntArray, Vocabulary
 from ml.models.fitting import Epoch
@@ -80,13 +80,21 @@ class Candidate:
     history: tuple[Epoch, ...]
 
 
-def train_candidate(tables: TrainingTables, *, config: PipelineConfig, as_of: datetime, progress: Progress | None = None) -> Candidate:
-    """Fit a candidate on what was known at `as_of`.
+@dataclass(frozen=True)
+class NoCandidate:
+    """A day with too little history to train and measure on, and why: the state of every young shop, not a failure."""
 
-    Raises `EvaluationError` where there is too little history to cut into training,
-    validation and test.
-    """
-    split = global_time_split(tables.interactions, config=config.evaluation)
+    reason: str
+
+
+def train_candidate(
+    tables: TrainingTables, *, config: PipelineConfig, as_of: datetime, progress: Progress | None = None
+) -> Candidate | NoCandidate:
+    """Fit a candidate on what was known at `as_of`, if that can be cut into training, validation and test."""
+    try:
+        split = global_time_split(tables.interactions, config=config.evaluation)
+    except EvaluationError as error:
+        return NoCandidate(str(error))
     early = tables.inputs(config=config, as_of=split.validation_start)
     validation = held_out(tables.interactions, inputs=early, start=split.validation_start, end=split.test_start)
     tuned = InterestGNN(config.model).fit(early, rng=_rng(config), validation_UI=validation.relevant_UI, progress=progress)
@@ -99,8 +107,11 @@ def train_candidate(tables: TrainingTables, *, config: PipelineConfig, as_of: da
     return Candidate(released=refit(as_of), evaluated=refit(split.test_start), split=split, history=tuned.history)
 
 
-def save_candidate(candidate: Candidate, directory: Path) -> None:
-    """Write a candidate; equal candidates give equal bytes."""
+def save_candidate(candidate: Candidate | NoCandidate, directory: Path) -> None:
+    """Write a candidate, or why there is none; equal candidates give equal bytes."""
+    if isinstance(candidate, NoCandidate):
+        write_text(json.dumps({"no_candidate": candidate.reason}, ensure_ascii=False), directory / _ABOUT)
+        return
     for name, fitted in ((_RELEASED, candidate.released), (_EVALUATED, candidate.evaluated)):
         _save_fitted(fitted, directory / name)
     about = {
@@ -110,9 +121,11 @@ def save_candidate(candidate: Candidate, directory: Path) -> None:
     write_text(json.dumps(about, indent=2), directory / _ABOUT)
 
 
-def load_candidate(directory: Path) -> Candidate:
-    """The candidate that `save_candidate` wrote; raises `ReleaseError` where there is none."""
+def load_candidate(directory: Path) -> Candidate | NoCandidate:
+    """What `save_candidate` wrote; raises `ReleaseError` where it wrote nothing."""
     about = _read_json(directory / _ABOUT)
+    if "no_candidate" in about:
+        return NoCandidate(about["no_candidate"])
     return Candidate(
         released=load_fitted(directory),
         evaluated=load_fitted(directory, name=_EVALUATED),

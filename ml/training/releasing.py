@@ -40,6 +40,18 @@ def decide(
     return RELEASE_DECISIONS.conform(pa.Table.from_pylist([row], schema=RELEASE_DECISIONS.schema))
 
 
+def undecided(trial: Trial, *, day: date, store: TableStore) -> pa.Table:
+    """The `release_decisions` row of a day without a candidate: what was in force stays."""
+    row = {
+        "candidate_release_id": None,
+        "has_passed": False,
+        "is_live": False,
+        "reason": trial.decision.reason,
+        "release_id": _in_force_id(day, store=store),
+    }
+    return RELEASE_DECISIONS.conform(pa.Table.from_pylist([row], schema=RELEASE_DECISIONS.schema))
+
+
 def in_force_before(day: date, *, releases: ReleaseStore, store: TableStore) -> FittedModel | None:
     """The measured model of the release in force before `day`; None where none has ever passed."""
     release_id = _in_force_id(day, store=store)

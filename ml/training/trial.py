@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from ml.config import PipelineConfig
+from ml.contracts.outputs import EVALUATION, MODEL_COMPARISONS
 from ml.evaluation.gate import GateDecision, judge
 from ml.evaluation.harness import compare, evaluate
 from ml.evaluation.rankings import Scorer
@@ -59,11 +60,18 @@ def put_to_trial(
     comparable = live is not None and live.as_of <= inputs.as_of
     if live is not None and comparable:
         models[LIVE] = _realigned(live, inputs=inputs)
+    if not truth.relevant_UI.nnz:
+        return untried("the test window holds no new like of a user known before it")
     evaluation = evaluate(models, inputs=inputs, truth=truth, config=config.evaluation, progress=progress)
     decision = judge(evaluation, candidate=ours.name, live=LIVE if comparable else None, config=config.evaluation)
     if live is not None and not comparable:
         decision = GateDecision(decision.promoted, f"{decision.reason} The release in force knows events of this test and was left out.")
     return Trial(evaluation.table, compare(evaluation, model=ours.name, config=config.evaluation), decision)
+
+
+def untried(reason: str) -> Trial:
+    """The trial of a day on which nothing could be measured."""
+    return Trial(EVALUATION.empty(), MODEL_COMPARISONS.empty(), GateDecision(False, f"Not promoted: {reason}."))
 
 
 def _realigned(live: FittedModel, *, inputs: ModelInputs) -> Realigned:

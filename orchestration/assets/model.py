@@ -9,10 +9,10 @@ from ml.contracts.meaning import ITEM_EMBEDDINGS
 from ml.contracts.outputs import EVALUATION, MODEL_COMPARISONS, RELEASE_DECISIONS
 from ml.contracts.spaces import space_of
 from ml.days import as_of
-from ml.training.candidate import Candidate, TrainingTables, train_candidate
+from ml.training.candidate import Candidate, NoCandidate, TrainingTables, train_candidate
 from ml.training.model_card import model_card
-from ml.training.releasing import decide, in_force_before
-from ml.training.trial import Trial, put_to_trial
+from ml.training.releasing import decide, in_force_before, undecided
+from ml.training.trial import Trial, put_to_trial, untried
 from orchestration.metadata import line_plot, markdown_table, png
 from orchestration.progress import logged_progress
 from orchestration.scope import Scope
@@ -44,7 +44,7 @@ def model_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         item_embeddings: pa.Table,
         item_interests: pa.Table,
         knowledge_graph: pa.Table,
-    ) -> dg.Output[Candidate]:
+    ) -> dg.Output[Candidate | NoCandidate]:
         found = train_candidate(
             TrainingTables(interactions, items, item_embeddings, item_interests, knowledge_graph),
             config=config,
@@ -56,7 +56,7 @@ def model_assets(scope: Scope) -> list[dg.AssetsDefinition]:
     @table_assets(scope, (EVALUATION, MODEL_COMPARISONS, RELEASE_DECISIONS), name="trial", group=GROUP, kinds={"python", "parquet"})
     def trial(
         context: dg.AssetExecutionContext,
-        candidate: Candidate,
+        candidate: Candidate | NoCandidate,
         interactions: pa.Table,
         items: pa.Table,
         item_embeddings: pa.Table,
@@ -64,6 +64,9 @@ def model_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         knowledge_graph: pa.Table,
     ) -> tuple[dg.Output[pa.Table], dg.Output[pa.Table], dg.Output[pa.Table]]:
         day = partition_day(context)
+        if isinstance(candidate, NoCandidate):
+            found = untried(candidate.reason)
+            return dg.Output(found.evaluation), dg.Output(found.comparisons), dg.Output(undecided(found, day=day, store=scope.store))
         found = put_to_trial(
             candidate,
             tables=TrainingTables(interactions, items, item_embeddings, item_interests, knowledge_graph),
@@ -89,8 +92,10 @@ def model_assets(scope: Scope) -> list[dg.AssetsDefinition]:
     return [candidate, trial]
 
 
-def training_metadata(found: Candidate) -> dict[str, dg.MetadataValue | str | int]:
+def training_metadata(found: Candidate | NoCandidate) -> dict[str, dg.MetadataValue | str | int]:
     """Where time was cut, how training went, how much each relation counts."""
+    if isinstance(found, NoCandidate):
+        return {"no candidate": found.reason}
     series = {"loss": [epoch.loss for epoch in found.history]}
     validation = [epoch.validation_ndcg for epoch in found.history if epoch.validation_ndcg is not None]
     if validation:

@@ -19,11 +19,23 @@ KINDS = {"python", "evidently"}
 DRIFT_CHECK = "behaviour_as_before"
 
 
-def monitoring_assets(scope: Scope) -> list[dg.AssetsDefinition | dg.AssetChecksDefinition]:
+def monitoring_assets(scope: Scope) -> list[dg.AssetsDefinition]:
     """The drift table with its page and its check, and the page of ranking quality."""
     config = scope.config.monitoring
 
-    @table_asset(scope, DRIFT, group=GROUP, kinds=KINDS)
+    @table_asset(
+        scope,
+        DRIFT,
+        group=GROUP,
+        kinds=KINDS,
+        check_specs=[
+            dg.AssetCheckSpec(
+                DRIFT_CHECK,
+                asset=scope.key(DRIFT.name),
+                description="Behaviour, interests and embeddings of the last days are distributed as in the weeks before.",
+            )
+        ],
+    )
     def drift(
         context: dg.AssetExecutionContext,
         interactions: pa.Table,
@@ -32,7 +44,7 @@ def monitoring_assets(scope: Scope) -> list[dg.AssetsDefinition | dg.AssetChecks
         item_interests: pa.Table,
         interest_points: pa.Table,
         item_embeddings: pa.Table,
-    ) -> dg.Output[pa.Table]:
+    ) -> Iterator[dg.Output[pa.Table] | dg.AssetCheckResult]:
         day = partition_day(context)
         found = measure_drift(
             interactions,
@@ -46,19 +58,13 @@ def monitoring_assets(scope: Scope) -> list[dg.AssetsDefinition | dg.AssetChecks
         )
         page = write_report(found.html, scope.home.reports / f"drift-{day.isoformat()}.html")
         summary = found.table.select(["dataset", "column_name", "method", "score", "threshold", "has_drifted"])
-        return dg.Output(
+        yield dg.Output(
             found.table, metadata={"report": dg.MetadataValue.path(str(page)), "summary": dg.MetadataValue.md(markdown_table(summary))}
         )
-
-    @dg.asset_check(
-        asset=scope.key(DRIFT.name),
-        name=DRIFT_CHECK,
-        partitions_def=scope.partitions,
-        description="Behaviour, interests and embeddings of the last days are distributed as in the weeks before.",
-    )
-    def behaviour_as_before(drift: pa.Table) -> dg.AssetCheckResult:
-        passed, reason = drift_verdict(drift, config=config)
-        return dg.AssetCheckResult(passed=passed, severity=dg.AssetCheckSeverity.WARN, description=reason, metadata={"reason": reason})
+        passed, reason = drift_verdict(found.table, config=config)
+        yield dg.AssetCheckResult(
+            check_name=DRIFT_CHECK, passed=passed, severity=dg.AssetCheckSeverity.WARN, description=reason, metadata={"reason": reason}
+        )
 
     @dg.asset(
         key=scope.key("ranking_quality"),
@@ -78,4 +84,4 @@ def monitoring_assets(scope: Scope) -> list[dg.AssetsDefinition | dg.AssetChecks
         page = write_report(found.html, scope.home.reports / f"quality-{day.isoformat()}.html")
         yield dg.MaterializeResult(metadata={"report": dg.MetadataValue.path(str(page)), "days": len(known)})
 
-    return [drift, behaviour_as_before, ranking_quality]
+    return [drift, ranking_quality]

@@ -10,7 +10,7 @@ import typer
 
 from ml.errors import ConfigError, DatasetError, InterestGraphError
 from orchestration.cli import lookups, main_job, online, releases
-from orchestration.environment import silence_telemetry
+from orchestration.environment import quiet_libraries
 
 app = typer.Typer(
     name="interest-graph",
@@ -28,7 +28,7 @@ online.register(app)
 
 def main() -> None:
     """Run the command line; our own errors become one message and an exit code."""
-    silence_telemetry()
+    quiet_libraries()
     try:
         app()
     except (DatasetError, ConfigError) as error:
