@@ -81,10 +81,8 @@ class ModelConfig(_Section):
     )
     like_weight_power: NonNegativeFloat = Field(0.3, description="power of a faded like in the loss; 0: all likes count the same")
     edge_weight_power: NonNegativeFloat = Field(0.1, description="power of a faded like as an edge; 0: all likes count the same")
-    side_relation_weight: PositiveFloat = Field(
-        0.1, description="weight of interest and knowledge relations before training; behaviour has 1"
-    )
-    temperature: PositiveFloat = Field(0.12, description="softmax temperature")
+    side_relation_weight: PositiveFloat = Field(1.0, description="weight of interest and knowledge relations before training; likes have 1")
+    temperature: PositiveFloat = Field(0.16, description="softmax temperature; large catalogues do better with 0.12")
     popularity_correction: NonNegativeFloat = Field(1.0, description="log popularity added back to the logits, times this")
     seed: int = Field(7, description="seed of weights, batches and negatives")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda where there is one")

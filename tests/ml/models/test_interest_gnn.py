@@ -122,7 +122,9 @@ def test_scores_are_cosines_over_temperature_plus_corrected_log_popularity() -> 
     inputs = awkward_world()
     model = fit(inputs, config=SMALL.model_copy(update={"popularity_correction": 0.5}))
     cosine_UI = model.user_vectors @ model.item_vectors.T
-    np.testing.assert_allclose(model.score(everyone(inputs)), cosine_UI / 0.12 + 0.5 * log_popularity(inputs), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        model.score(everyone(inputs)), cosine_UI / SMALL.temperature + 0.5 * log_popularity(inputs), rtol=1e-5, atol=1e-5
+    )
 
 
 def test_vectors_have_length_one_or_zero() -> None:
