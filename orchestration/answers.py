@@ -87,6 +87,8 @@ def query_answers(scope: Scope, query: str, *, k: int, day: date | None) -> list
         interest_points=read_table(scope, "interest_points", day=day),
         item_interests=read_table(scope, "item_interests", day=day),
         k=k,
+        text=query,
+        language=scope.dataset.language,
     )
     names = titles(scope, day=day)
     return [{**row, "title": names[row["item_id"]]} for row in ranked]

@@ -4,6 +4,7 @@ Commands parse, call, print; they hold no logic of their own. Exit codes: 0 done
 1 failed, 2 bad input (dataset file, profile, arguments).
 """
 
+import os
 import sys
 
 import typer
@@ -29,14 +30,25 @@ online.register(app)
 def main() -> None:
     """Run the command line; our own errors become one message and an exit code."""
     quiet_libraries()
+    code = _exit_code()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # DuckDB 2.0's bindings list their own objects at interpreter exit beside Dagster; nothing of ours is left to tidy.
+    os._exit(code)
+
+
+def _exit_code() -> int:
     try:
         app()
     except (DatasetError, ConfigError) as error:
-        _fail(error, code=2)
+        return _report(error, code=2)
     except InterestGraphError as error:
-        _fail(error, code=1)
+        return _report(error, code=1)
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    return 0
 
 
-def _fail(error: InterestGraphError, *, code: int) -> None:
+def _report(error: InterestGraphError, *, code: int) -> int:
     sys.stderr.write(f"error: {error}\n")
-    raise SystemExit(code)
+    return code

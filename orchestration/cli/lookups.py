@@ -1,7 +1,5 @@
 """`recommend`, `profile`, `similar` and `evaluate`: what the last run made."""
 
-from datetime import date
-
 import typer
 
 from orchestration.cli.options import AsJson, DatasetFile, Day, Home, Profile, open_scope
@@ -35,7 +33,7 @@ def recommend_command(
     scope = open_scope(home, dataset, profile)
     from orchestration.answers import query_answers, recommendations
 
-    when = date.fromisoformat(day) if day else None
+    when = day.date() if day else None
     rows = recommendations(scope, user, k=k, day=when) if user is not None else query_answers(scope, query or "", k=k, day=when)
     _print(rows, title=f"recommendations for {user or query!r}", as_json=as_json)
 
@@ -53,7 +51,7 @@ def profile_command(
     scope = open_scope(home, dataset, profile)
     from orchestration import answers
 
-    found = answers.profile(scope, user, day=date.fromisoformat(day) if day else None)
+    found = answers.profile(scope, user, day=day.date() if day else None)
     if as_json:
         print_json(found)
     else:
@@ -78,7 +76,7 @@ def similar_command(
     from orchestration import answers
 
     kind, identifier = ("item", item) if item is not None else ("user", user or "")
-    rows = answers.similar(scope, kind=kind, identifier=identifier, k=k, day=date.fromisoformat(day) if day else None)
+    rows = answers.similar(scope, kind=kind, identifier=identifier, k=k, day=day.date() if day else None)
     _print(rows, title=f"like {kind} {identifier}", as_json=as_json)
 
 
@@ -95,7 +93,7 @@ def evaluate_command(
     scope = open_scope(home, dataset, profile)
     from orchestration import answers
 
-    when = date.fromisoformat(day) if day else None
+    when = day.date() if day else None
     metrics = answers.metric_rows(scope, day=when, segment=segment)
     differences = answers.comparison_rows(scope, day=when)
     if as_json:

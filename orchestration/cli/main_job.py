@@ -1,6 +1,8 @@
 """`prepare`, `validate` and `run`: from landing files to everything."""
 
-from datetime import UTC, date, datetime
+import contextlib
+import sys
+from datetime import UTC, datetime
 
 import typer
 
@@ -29,9 +31,13 @@ def run_command(
     from orchestration.report import print_report, report
     from orchestration.run import newest_day, run
 
-    wanted = date.fromisoformat(day) if day else newest_day(scope)
+    wanted = day.date() if day else newest_day(scope)
+    if wanted < scope.dataset.start:
+        raise typer.BadParameter(f"{wanted.isoformat()} lies before the dataset's start, {scope.dataset.start.isoformat()}")
     typer.echo(f"interest-graph: {scope.dataset.name}, {wanted.isoformat()}, state in {scope.home.base}", err=True)
-    outcome = run(scope, day=wanted, force=force)
+    # What dbt and Dagster print goes where logs go; standard output is the report alone.
+    with contextlib.redirect_stdout(sys.stderr):
+        outcome = run(scope, day=wanted, force=force)
     found = report(scope, outcome=outcome)
     if as_json:
         print_json(found)

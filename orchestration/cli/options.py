@@ -1,6 +1,7 @@
 """Options that every command shares, and the scope they name."""
 
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,7 @@ DatasetFile = Annotated[
 Profile = Annotated[
     str | None, typer.Option("--profile", envvar="INTEREST_GRAPH_PROFILE", help="Profile name or path.", show_default="default")
 ]
-Day = Annotated[str | None, typer.Option("--day", help="Day YYYY-MM-DD.", show_default="the newest")]
+Day = Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Day YYYY-MM-DD.", show_default="the newest")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
