@@ -70,8 +70,12 @@ class FittedModel:
     as_of: datetime
 
 
+class TrainingOutcome:
+    """What training a day came to: a `Candidate`, or `NoCandidate` and why."""
+
+
 @dataclass(frozen=True)
-class Candidate:
+class Candidate(TrainingOutcome):
     """The model to release, the one to measure, where time was cut, and how training went."""
 
     released: FittedModel
@@ -81,7 +85,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class NoCandidate:
+class NoCandidate(TrainingOutcome):
     """A day with too little history to train and measure on, and why: the state of every young shop, not a failure."""
 
     reason: str

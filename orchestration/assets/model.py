@@ -9,7 +9,7 @@ from ml.contracts.meaning import ITEM_EMBEDDINGS
 from ml.contracts.outputs import EVALUATION, MODEL_COMPARISONS, RELEASE_DECISIONS
 from ml.contracts.spaces import space_of
 from ml.days import as_of
-from ml.training.candidate import Candidate, NoCandidate, TrainingTables, train_candidate
+from ml.training.candidate import Candidate, NoCandidate, TrainingOutcome, TrainingTables, train_candidate
 from ml.training.model_card import model_card
 from ml.training.releasing import decide, in_force_before, undecided
 from ml.training.trial import Trial, put_to_trial, untried
@@ -44,7 +44,7 @@ def model_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         item_embeddings: pa.Table,
         item_interests: pa.Table,
         knowledge_graph: pa.Table,
-    ) -> dg.Output[Candidate | NoCandidate]:
+    ) -> dg.Output[TrainingOutcome]:
         found = train_candidate(
             TrainingTables(interactions, items, item_embeddings, item_interests, knowledge_graph),
             config=config,
@@ -56,7 +56,7 @@ def model_assets(scope: Scope) -> list[dg.AssetsDefinition]:
     @table_assets(scope, (EVALUATION, MODEL_COMPARISONS, RELEASE_DECISIONS), name="trial", group=GROUP, kinds={"python", "parquet"})
     def trial(
         context: dg.AssetExecutionContext,
-        candidate: Candidate | NoCandidate,
+        candidate: TrainingOutcome,
         interactions: pa.Table,
         items: pa.Table,
         item_embeddings: pa.Table,
@@ -67,6 +67,7 @@ def model_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         if isinstance(candidate, NoCandidate):
             found = untried(candidate.reason)
             return dg.Output(found.evaluation), dg.Output(found.comparisons), dg.Output(undecided(found, day=day, store=scope.store))
+        assert isinstance(candidate, Candidate)  # noqa: S101  the only other outcome
         found = put_to_trial(
             candidate,
             tables=TrainingTables(interactions, items, item_embeddings, item_interests, knowledge_graph),
