@@ -67,7 +67,7 @@ from events group by all order by day, user_id
 """
 ITEMS = """
 select date '2026-06-30' as day, sku as item_id, name as title, description as text, department || ' > ' || shelf as category,
-       labels as tags, null as attributes, null as created_at, true as is_catalogued from items order by sku
+       labels as tags, null as text_known_at, null as attributes, null as created_at, true as is_catalogued from items order by sku
 """
 INTERESTS = """
 with said as (

@@ -23,7 +23,7 @@ LAST_BEFORE_SHIFT = SETTINGS.first_day + timedelta(days=SETTINGS.shift_day - 1)
 ITEMS_SQL = """
 select
     $day as day, sku as item_id, name as title, description as text, department || ' > ' || shelf as category, labels as tags,
-    null as attributes, null as created_at, true as is_catalogued
+    null as text_known_at, null as attributes, null as created_at, true as is_catalogued
 from read_json($files)
 qualify row_number() over (partition by sku order by listed_at desc) = 1
 """
