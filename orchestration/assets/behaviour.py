@@ -5,10 +5,12 @@ at once. Everything downstream reads the marts' Parquet.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import dagster as dg
+import pyarrow.parquet as pq
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
 
 from ml.contracts import CONTRACTS
@@ -67,11 +69,23 @@ def behaviour_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         days = partition_days(context)
         for table in MART_TABLES:
             scope.store.directory(table.name).mkdir(parents=True, exist_ok=True)
-        yield from dbt.cli(
-            ["build", "--vars", json.dumps(dbt_variables(scope, days[0].isoformat(), days[-1].isoformat()))], context=context
-        ).stream()
+        variables = json.dumps(dbt_variables(scope, days[0].isoformat(), days[-1].isoformat()))
+        # Marts reach their files only when all of dbt is done: counted then, told then.
+        for event in list(dbt.cli(["build", "--vars", variables], context=context).stream()):
+            yield with_row_count(event, scope=scope, days=days)
 
     return [transforms]
+
+
+def with_row_count(event: object, *, scope: Scope, days: Sequence[date]) -> object:
+    """A mart's output with the rows its files hold for `days`; any other event as it is."""
+    if not isinstance(event, dg.Output):
+        return event
+    mart = next((contract for contract in MART_TABLES if event.output_name.endswith(f"__{contract.name}")), None)
+    if mart is None:
+        return event
+    num_rows = sum(pq.read_metadata(scope.store.path(mart.name, day)).num_rows for day in days)
+    return event.with_metadata({**event.metadata, "rows written": num_rows})
 
 
 def dbt_variables(scope: Scope, start_day: str, end_day: str) -> dict[str, Any]:
