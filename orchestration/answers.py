@@ -42,11 +42,13 @@ def profile(scope: Scope, user_id: str, *, day: date | None) -> dict[str, Any]:
 
 
 def recommendations(scope: Scope, user_id: str, *, k: int, day: date | None) -> list[dict[str, Any]]:
-    """A user's list; somebody unknown gets what is popular, never an error."""
+    """A user's list, empty where nothing is left to recommend; somebody unknown gets what is popular, never an error."""
     table = read_table(scope, "recommendations", day=day)
     found = table.filter(pc.equal(table.column("user_id"), scope.border.inward(user_id)))
     if not found.num_rows:
-        return popular_items(scope, k=k, day=day)
+        known = read_table(scope, "user_profiles", day=day).column("user_id")
+        is_known = pc.index(known, scope.border.inward(user_id)).as_py() >= 0
+        return [] if is_known else popular_items(scope, k=k, day=day)
     names = titles(scope, day=day)
     return [
         {
@@ -63,7 +65,9 @@ def recommendations(scope: Scope, user_id: str, *, k: int, day: date | None) -> 
 
 def popular_items(scope: Scope, *, k: int, day: date | None) -> list[dict[str, Any]]:
     """The last rung of the ladder: what most people liked in the last 28 days."""
-    features = read_table(scope, "item_features", day=day).sort_by("popularity_rank").slice(0, k)
+    features = read_table(scope, "item_features", day=day).sort_by("popularity_rank")
+    features = features.filter(pc.greater(features.column("total_weight_28d"), 0.0)).slice(0, k)
+    reason = "近 28 天受欢迎" if scope.dataset.language == "zh" else "popular in the last 28 days"
     return [
         {
             "rank": row["popularity_rank"],
@@ -71,7 +75,7 @@ def popular_items(scope: Scope, *, k: int, day: date | None) -> list[dict[str, A
             "title": row["title"],
             "score": row["total_weight_28d"],
             "rung": "popular",
-            "reason": "popular in the last 28 days",
+            "reason": reason,
         }
         for row in features.to_pylist()
     ]

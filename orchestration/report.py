@@ -18,7 +18,9 @@ def report(scope: Scope, *, outcome: RunOutcome) -> dict[str, Any]:
     return {
         "dataset": scope.dataset.name,
         "day": day.isoformat(),
+        "options": f"--home {scope.home.root} --dataset {scope.dataset.path}",
         "reused": outcome.reused,
+        "rows_kept_out": answers.read_table(scope, "quarantined_rows", day=day).num_rows,
         "seconds": outcome.seconds,
         "failed_checks": list(outcome.failed_checks),
         "metrics": answers.metric_rows(scope, day=day),
@@ -55,6 +57,8 @@ def print_report(found: dict[str, Any]) -> None:
         weights = zip(found["user"]["interest_names"], found["user"]["interest_weights"], strict=True)
         CONSOLE.print(f"[bold]{found['user']['user_id']}[/bold] likes " + ", ".join(f"{name} {weight:.2f}" for name, weight in weights))
         print_rows([{key: row[key] for key in ("rank", "title", "reason")} for row in found["recommendations"]], title="recommended")
+    if found["rows_kept_out"]:
+        CONSOLE.print(f"[bold]rows kept out[/bold]: {found['rows_kept_out']}; file, line and mend: table quarantined_rows, or validate")
     for check in found["failed_checks"]:
         CONSOLE.print(f"[bold]check not passed[/bold]: {check}")
     CONSOLE.print("\n[bold]where things lie[/bold]")
@@ -63,4 +67,6 @@ def print_report(found: dict[str, Any]) -> None:
     CONSOLE.print("\n[bold]what next[/bold]")
     CONSOLE.print("  make dev                              Dagster's UI on http://127.0.0.1:3000: assets, runs, backfills")
     CONSOLE.print("  make serve                            look-ups over HTTP on http://127.0.0.1:6566")
-    CONSOLE.print('  .venv/bin/interest-graph recommend --query "..."   free text; --help shows every command')
+    CONSOLE.print(
+        f'  .venv/bin/interest-graph recommend {found["options"]} --query "..."   free text; --help shows every command', soft_wrap=True
+    )

@@ -15,6 +15,7 @@ from pathlib import Path
 import dagster as dg
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
+from ml.contracts import CONTRACTS
 from ml.contracts.store import write_text
 from ml.errors import InterestGraphError
 from ml.intake.dataset import dataset_fingerprint
@@ -57,13 +58,18 @@ def run(scope: Scope, *, day: date, force: bool = False) -> RunOutcome:
     fingerprint = run_fingerprint(scope)
     record = scope.home.runs / f"{day.isoformat()}.json"
     known = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
-    if known.get("fingerprint") == fingerprint and not force:
+    if known.get("fingerprint") == fingerprint and not force and _is_complete(scope, day=day):
         return RunOutcome(day, reused=True, failed_checks=tuple(known["failed_checks"]), seconds=known["seconds"])
     started = datetime.now(UTC)
     failed_checks = _execute(scope, day=day, first=scope.dataset.start)
     seconds = (datetime.now(UTC) - started).total_seconds()
     write_text(json.dumps({"fingerprint": fingerprint, "failed_checks": failed_checks, "seconds": seconds}), record)
     return RunOutcome(day, reused=False, failed_checks=tuple(failed_checks), seconds=seconds)
+
+
+def _is_complete(scope: Scope, *, day: date) -> bool:
+    """Whether every table of the day is still there."""
+    return all(scope.store.path(name, day).exists() for name in CONTRACTS)
 
 
 def run_fingerprint(scope: Scope) -> str:

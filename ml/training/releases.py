@@ -94,15 +94,24 @@ class ReleaseStore:
         """Every release, oldest day first."""
         return [self.get(directory.name) for directory in self._directories()]
 
+    def inspect(self) -> dict[str, str]:
+        """Every release id, oldest day first, and what is wrong with it ("" where nothing is)."""
+        return {directory.name: ", ".join(_broken(directory)) for directory in self._directories()}
+
+    def current_id(self) -> str | None:
+        """The id the pointer names, whether that release is whole or not."""
+        pointer = self.root / CURRENT
+        return pointer.read_text(encoding="utf-8").strip() if pointer.exists() else None
+
     def current(self) -> Release | None:
         """The live release; None before the first promotion."""
-        live_id = self._live_id()
+        live_id = self.current_id()
         return self.get(live_id) if live_id else None
 
     def promote(self, release_id: str, *, reason: str, force: bool = False) -> Release:
         """Make a release live, also in the place of a torn one. One of an older day than the live one is refused unless forced."""
         release = self.get(release_id)
-        live_id = self._live_id()
+        live_id = self.current_id()
         if live_id and release.day < _day_of(live_id) and not force:
             raise ReleaseError(f"release {release_id} is older than the live {live_id}; rolling back is its own command")
         if live_id != release_id:
@@ -114,7 +123,7 @@ class ReleaseStore:
 
         Once more goes one further back, never forward to what was rolled back from.
         """
-        live_id, before = self._live_id(), self._promoted()[:-1]
+        live_id, before = self.current_id(), self._promoted()[:-1]
         if not before:
             raise ReleaseError("there is no release to roll back to")
         release = self.get(before[-1])
@@ -126,7 +135,7 @@ class ReleaseStore:
         path = self.root / PROMOTIONS
         moves = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
         # The history is written just before the pointer: a crash in between leaves a move that never happened.
-        return moves if not moves or moves[-1]["release_id"] == self._live_id() else moves[:-1]
+        return moves if not moves or moves[-1]["release_id"] == self.current_id() else moves[:-1]
 
     def _promoted(self) -> list[str]:
         """Ids on the way to the live one, which is last: promotions, less those rolled back."""
@@ -137,10 +146,6 @@ class ReleaseStore:
             else:
                 ids.append(move["release_id"])
         return ids
-
-    def _live_id(self) -> str | None:
-        pointer = self.root / CURRENT
-        return pointer.read_text(encoding="utf-8").strip() if pointer.exists() else None
 
     def _point_at(self, release_id: str, *, move: str, reason: str) -> None:
         lines = [*self.promotions(), {"release_id": release_id, "move": move, "reason": reason}]

@@ -1,8 +1,9 @@
 """From a trial to the release in force: add, promote or leave, and say so in a row.
 
-The release in force on a day is the newest one that passed its gate on that day
-or before. The live one is what the online world uses; an older day that is made
-again has its own release in force and leaves the live one alone.
+The release in force on a day is the one that passed its gate that day; else the
+live one, so that a rollback decides what the days after it use. A day older than
+the live release takes what was in force the day before it, and leaves the live
+one alone.
 """
 
 from collections.abc import Mapping
@@ -35,26 +36,26 @@ def decide(
         "has_passed": trial.decision.promoted,
         "is_live": goes_live,
         "reason": trial.decision.reason,
-        "release_id": release.release_id if trial.decision.promoted else _in_force_id(day, store=store),
+        "release_id": release.release_id if trial.decision.promoted else _in_force_id(day, releases=releases, store=store),
     }
     return RELEASE_DECISIONS.conform(pa.Table.from_pylist([row], schema=RELEASE_DECISIONS.schema))
 
 
-def undecided(trial: Trial, *, day: date, store: TableStore) -> pa.Table:
+def undecided(trial: Trial, *, day: date, releases: ReleaseStore, store: TableStore) -> pa.Table:
     """The `release_decisions` row of a day without a candidate: what was in force stays."""
     row = {
         "candidate_release_id": None,
         "has_passed": False,
         "is_live": False,
         "reason": trial.decision.reason,
-        "release_id": _in_force_id(day, store=store),
+        "release_id": _in_force_id(day, releases=releases, store=store),
     }
     return RELEASE_DECISIONS.conform(pa.Table.from_pylist([row], schema=RELEASE_DECISIONS.schema))
 
 
 def in_force_before(day: date, *, releases: ReleaseStore, store: TableStore) -> FittedModel | None:
     """The measured model of the release in force before `day`; None where none has ever passed."""
-    release_id = _in_force_id(day, store=store)
+    release_id = _in_force_id(day, releases=releases, store=store)
     return load_evaluated(releases.get(release_id).directory) if release_id else None
 
 
@@ -67,7 +68,10 @@ def released_model(decisions: pa.Table, *, releases: ReleaseStore) -> tuple[Rele
     return release, load_fitted(release.directory)
 
 
-def _in_force_id(day: date, *, store: TableStore) -> str | None:
+def _in_force_id(day: date, *, releases: ReleaseStore, store: TableStore) -> str | None:
+    live = releases.current()
+    if live is not None and live.day < day:
+        return live.release_id
     earlier = [written for written in store.days(RELEASE_DECISIONS.name) if written < day]
     if not earlier:
         return None

@@ -70,8 +70,9 @@ def behaviour_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         for table in MART_TABLES:
             scope.store.directory(table.name).mkdir(parents=True, exist_ok=True)
         variables = json.dumps(dbt_variables(scope, days[0].isoformat(), days[-1].isoformat()))
+        target = scope.home.root / "dbt" / f"run-{context.run_id}"
         # Marts reach their files only when all of dbt is done: counted then, told then.
-        for event in list(dbt.cli(["build", "--vars", variables], context=context).stream()):
+        for event in list(dbt.cli(["build", "--vars", variables], context=context, target_path=target).stream()):
             yield with_row_count(event, scope=scope, days=days)
 
     return [transforms]

@@ -66,7 +66,11 @@ def model_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         day = partition_day(context)
         if isinstance(candidate, NoCandidate):
             found = untried(candidate.reason)
-            return dg.Output(found.evaluation), dg.Output(found.comparisons), dg.Output(undecided(found, day=day, store=scope.store))
+            return (
+                dg.Output(found.evaluation),
+                dg.Output(found.comparisons),
+                dg.Output(undecided(found, day=day, releases=scope.releases, store=scope.store)),
+            )
         assert isinstance(candidate, Candidate)  # noqa: S101  the only other outcome
         found = put_to_trial(
             candidate,

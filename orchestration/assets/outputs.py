@@ -9,12 +9,13 @@ from ml.contracts.vectors import vectors_to_matrix
 from ml.days import as_of
 from ml.features.items import popularity_ranks
 from ml.graph.table import graph_from_table
-from ml.ids import Vocabulary
+from ml.ids import IntArray, Vocabulary
 from ml.ranking.explain import Explainer
 from ml.ranking.names import Names
 from ml.ranking.recommend import recommend
-from ml.ranking.rungs import interest_rung, personal_rung, popular_rung
+from ml.ranking.rungs import Rung, interest_rung, personal_rung, popular_rung
 from ml.ranking.similar import similar_items, similar_users
+from ml.training.candidate import FittedModel
 from ml.training.releasing import NO_RELEASE, released_model
 from orchestration.progress import logged_progress
 from orchestration.scope import Scope
@@ -58,8 +59,7 @@ def output_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         ]
         found = released_model(release_decisions, releases=scope.releases)
         if found:
-            fitted = found[1]
-            rungs.insert(0, personal_rung(fitted.model.score, users=fitted.users, items=fitted.items, num_likes_U=fitted.num_likes_U))
+            rungs.insert(0, released_rung(found[1], catalogue=catalogue))
         return recommend(
             users,
             rungs=rungs,
@@ -80,9 +80,11 @@ def output_assets(scope: Scope) -> list[dg.AssetsDefinition]:
     @table_asset(scope, SIMILAR_ITEMS, group=GROUP, kinds=KINDS)
     def similar_items_(context: dg.AssetExecutionContext, release_decisions: pa.Table, item_embeddings: pa.Table) -> pa.Table:
         found = released_model(release_decisions, releases=scope.releases)
+        known = Vocabulary("item", item_embeddings.column("item_id"))
+        kept = still_there(found[1], catalogue=known) if found else np.arange(0)
         return similar_items(
-            found[1].model.item_vectors if found else vectors_to_matrix(item_embeddings.column("vector")),
-            items=found[1].items if found else Vocabulary("item", item_embeddings.column("item_id")),
+            found[1].model.item_vectors[kept] if found else vectors_to_matrix(item_embeddings.column("vector")),
+            items=Vocabulary("item", found[1].items.take(kept)) if found else known,
             k=config.num_similar,
             block_size=config.block_size,
             release_id=found[0].release_id if found else NO_RELEASE,
@@ -104,3 +106,19 @@ def output_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         )
 
     return [recommendations, similar_items_, similar_users_]
+
+
+def still_there(fitted: FittedModel, *, catalogue: Vocabulary) -> IntArray:
+    """Positions of the release's items that are in the day's catalogue: what has left is never offered."""
+    return np.flatnonzero(catalogue.find(fitted.items.ids)[1])
+
+
+def released_rung(fitted: FittedModel, *, catalogue: Vocabulary) -> Rung:
+    """The release's own scores of the items that are still there."""
+    kept = still_there(fitted, catalogue=catalogue)
+    return personal_rung(
+        lambda user_index: fitted.model.score(user_index)[:, kept],
+        users=fitted.users,
+        items=Vocabulary("item", fitted.items.take(kept)),
+        num_likes_U=fitted.num_likes_U,
+    )

@@ -5,6 +5,8 @@ import typer
 from orchestration.cli.options import AsJson, DatasetFile, Day, Home, Profile, open_scope
 from orchestration.cli.render import print_json, print_rows
 
+SEGMENTS = ("all", "warm_users", "cold_users", "cold_items", "head_items", "tail_items")
+
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
@@ -30,6 +32,8 @@ def recommend_command(
     """Recommend for a user, or for a text, each item with its reason."""
     if (user is None) == (query is None):
         raise typer.BadParameter("give either --user or --query")
+    if query is not None and not query.strip():
+        raise typer.BadParameter("--query is empty; say what to look for")
     scope = open_scope(home, dataset, profile)
     from orchestration.answers import query_answers, recommendations
 
@@ -95,12 +99,14 @@ def evaluate_command(
 
     when = day.date() if day else None
     metrics = answers.metric_rows(scope, day=when, segment=segment)
+    if not metrics and segment not in SEGMENTS:
+        raise typer.BadParameter(f"no segment {segment}; there are {', '.join(SEGMENTS)}")
     differences = answers.comparison_rows(scope, day=when)
     if as_json:
         print_json({"metrics": metrics, "differences": differences})
         return
     print_rows(metrics, title=f"{scope.dataset.name}, segment {segment}")
-    print_rows(differences, title="paired differences")
+    print_rows(differences, title="paired differences, all users")
 
 
 def _print(rows: list[dict[str, object]], *, title: str, as_json: bool) -> None:

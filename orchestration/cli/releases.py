@@ -35,15 +35,15 @@ def releases_command(
 
 
 def release_rows(scope: Scope) -> list[dict[str, object]]:
-    """One row per release, with the last reason it went live for."""
-    live = scope.releases.current()
+    """One row per release, torn ones named as such, with the last reason it went live for."""
+    live = scope.releases.current_id()
     reasons = {line["release_id"]: line["reason"] for line in scope.releases.promotions()}
     return [
         {
-            "release": release.release_id,
-            "live": bool(live and live.release_id == release.release_id),
-            "day": release.day.isoformat(),
-            "went live because": reasons.get(release.release_id, "never live"),
+            "release": release_id,
+            "live": release_id == live,
+            "state": "torn: " + problem if problem else "whole",
+            "went live because": reasons.get(release_id, "never live"),
         }
-        for release in scope.releases.releases()
+        for release_id, problem in scope.releases.inspect().items()
     ]

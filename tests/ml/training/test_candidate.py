@@ -151,7 +151,7 @@ def test_too_little_history_is_no_failure(tmp_path) -> None:
     save_candidate(found, tmp_path / "c")
     assert load_candidate(tmp_path / "c") == found
     store, day = TableStore(tmp_path / "tables"), END.date()
-    row = undecided(untried(found.reason), day=day, store=store)
+    row = undecided(untried(found.reason), day=day, releases=ReleaseStore(tmp_path / "releases"), store=store)
     assert row.column("release_id").to_pylist() == [None]
     assert released_model(row, releases=ReleaseStore(tmp_path / "releases")) is None
 
@@ -180,4 +180,8 @@ def test_a_release_goes_live_and_stays_when_an_older_day_is_made_again(candidate
     release, fitted = released_model(newest, releases=releases)
     assert release == live
     assert fitted.as_of == END
+    # What a rollback names is what the days after it use, whatever passed since.
+    releases.promote(older.column("release_id")[0].as_py(), reason="by hand", force=True)
+    row = undecided(untried("a quiet day"), day=day + timedelta(days=1), releases=releases, store=store)
+    assert row.column("release_id").to_pylist() == older.column("release_id").to_pylist()
     assert "interest_gnn" in (release.directory / "model_card.md").read_text()

@@ -85,6 +85,14 @@ def test_a_torn_release_names_the_file(store, add, damage) -> None:
         store.get(release.release_id)
 
 
+def test_a_torn_release_is_listed_beside_the_whole_ones(store, add) -> None:
+    whole, torn = add("a"), add("b", day=TUESDAY)
+    (torn.directory / "model" / "weights.safetensors").write_text("other")
+    found = store.inspect()
+    assert found[whole.release_id] == ""
+    assert "weights.safetensors" in found[torn.release_id]
+
+
 def test_an_unfinished_release_is_no_release(store, add) -> None:
     release = add("a")
     (release.directory / "manifest.json").unlink()
