@@ -31,26 +31,13 @@ def decide(
     goes_live = trial.decision.promoted and (live is None or live.day <= day)
     if goes_live:
         releases.promote(release.release_id, reason=trial.decision.reason)
-    row = {
-        "candidate_release_id": release.release_id,
-        "has_passed": trial.decision.promoted,
-        "is_live": goes_live,
-        "reason": trial.decision.reason,
-        "release_id": release.release_id if trial.decision.promoted else _in_force_id(day, releases=releases, store=store),
-    }
-    return RELEASE_DECISIONS.conform(pa.Table.from_pylist([row], schema=RELEASE_DECISIONS.schema))
+    in_force = release.release_id if trial.decision.promoted else _in_force_id(day, releases=releases, store=store)
+    return _row(trial, candidate=release.release_id, is_live=goes_live, in_force=in_force)
 
 
 def undecided(trial: Trial, *, day: date, releases: ReleaseStore, store: TableStore) -> pa.Table:
     """The `release_decisions` row of a day without a candidate: what was in force stays."""
-    row = {
-        "candidate_release_id": None,
-        "has_passed": False,
-        "is_live": False,
-        "reason": trial.decision.reason,
-        "release_id": _in_force_id(day, releases=releases, store=store),
-    }
-    return RELEASE_DECISIONS.conform(pa.Table.from_pylist([row], schema=RELEASE_DECISIONS.schema))
+    return _row(trial, candidate=None, is_live=False, in_force=_in_force_id(day, releases=releases, store=store))
 
 
 def in_force_before(day: date, *, releases: ReleaseStore, store: TableStore) -> FittedModel | None:
@@ -66,6 +53,17 @@ def released_model(decisions: pa.Table, *, releases: ReleaseStore) -> tuple[Rele
         return None
     release = releases.get(release_id)
     return release, load_fitted(release.directory)
+
+
+def _row(trial: Trial, *, candidate: str | None, is_live: bool, in_force: str | None) -> pa.Table:
+    row = {
+        "candidate_release_id": candidate,
+        "has_passed": trial.decision.promoted,
+        "is_live": is_live,
+        "reason": trial.decision.reason,
+        "release_id": in_force,
+    }
+    return RELEASE_DECISIONS.conform(pa.Table.from_pylist([row], schema=RELEASE_DECISIONS.schema))
 
 
 def _in_force_id(day: date, *, releases: ReleaseStore, store: TableStore) -> str | None:
