@@ -14,7 +14,7 @@ from feast.repo_config import RegistryConfig, RepoConfig
 from feature_repo.definitions import Definitions, definitions
 from ml.config import DatasetHome
 from ml.config.pipeline import FeatureStoreConfig
-from ml.contracts.store import write_text
+from ml.contracts.files import write_text
 from ml.errors import ConfigError
 
 REGISTRY_REFRESH_SECONDS = 30

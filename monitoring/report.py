@@ -3,7 +3,7 @@
 from html import escape
 from pathlib import Path
 
-from ml.contracts.store import write_text
+from ml.contracts.files import write_text
 
 STYLE = "body{font:15px/1.5 sans-serif;max-width:70em;margin:2em auto;padding:0 1em}table{border-collapse:collapse}" + (
     "td,th{padding:.2em .8em;border-bottom:1px solid #ddd;text-align:left}svg{max-width:100%;height:auto}"

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from ml.config import PipelineConfig
 from ml.contracts import CONTRACTS, TableContract
-from ml.contracts.store import write_text
+from ml.contracts.files import write_text
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 

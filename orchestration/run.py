@@ -16,7 +16,7 @@ import dagster as dg
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from ml.contracts import CONTRACTS
-from ml.contracts.store import write_text
+from ml.contracts.files import write_text
 from ml.errors import InterestGraphError
 from ml.intake.dataset import dataset_fingerprint
 from ml.intake.ingest import event_days

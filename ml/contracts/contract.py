@@ -5,12 +5,13 @@ the page `docs/tables.md`, the schemas compared with dbt's manifest and Feast.
 """
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml.days import as_of
 from ml.errors import ContractError, LeakageError
 
 Layer = Literal["raw", "mart", "text", "interests", "graph", "output", "features", "monitoring"]
@@ -29,6 +30,7 @@ TIMESTAMP = pa.timestamp("us", tz="UTC")
 STRINGS = pa.list_(pa.string())
 FLOATS = pa.list_(pa.float64())
 VECTOR = pa.list_(pa.float32())
+FEAST_MOMENTS = ("event_timestamp", "created_timestamp")
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,16 @@ class TableContract:
     row: str
     key: tuple[str, ...]
     columns: tuple[Column, ...]
+
+    @property
+    def moments(self) -> tuple[str, ...]:
+        """Columns that say when something happened: all before the partition's `as_of`. Feast's two say `as_of` itself."""
+        return tuple(column.name for column in self.columns if column.dtype == TIMESTAMP and column.name not in FEAST_MOMENTS)
+
+    @property
+    def days(self) -> tuple[str, ...]:
+        """Columns that hold a UTC day, none after the partition's."""
+        return tuple(column.name for column in self.columns if column.dtype == DAY)
 
     @property
     def schema(self) -> pa.Schema:
@@ -100,6 +112,23 @@ def check_no_leakage(table: pa.Table, *, name: str, column: str, as_of: datetime
     late = table.filter(pc.greater_equal(table.column(column), pa.scalar(as_of, TIMESTAMP)))
     if late.num_rows:
         raise LeakageError(name, num_rows=late.num_rows, latest=pc.max(late.column(column)).as_py(), as_of=as_of)
+
+
+def check_no_future(table: pa.Table, *, contract: TableContract, day: date) -> None:
+    """Raise `LeakageError` if any moment a partition of `day` holds is not before the day's end."""
+    for column in contract.moments:
+        check_no_leakage(table, name=contract.name, column=column, as_of=as_of(day))
+    for column in contract.days:
+        late = table.filter(pc.greater(table.column(column), pa.scalar(day, DAY)))
+        if late.num_rows:
+            latest = datetime.combine(pc.max(late.column(column)).as_py(), time(0), tzinfo=UTC)
+            raise LeakageError(contract.name, num_rows=late.num_rows, latest=latest, as_of=as_of(day))
+
+
+def latest_moment(table: pa.Table, *, contract: TableContract) -> datetime | None:
+    """The newest moment the rows hold, UTC; None where they hold none."""
+    newest = [pc.max(table.column(column)).as_py() for column in contract.moments]
+    return max((moment for moment in newest if moment is not None), default=None)
 
 
 def partition_name(day: date) -> str:

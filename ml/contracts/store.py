@@ -1,18 +1,23 @@
 """Tables as Parquet files, one per partition, checked on write.
 
-Layout: `<tables>/<table>/<YYYY-MM-DD>.parquet`. A file appears whole or not at
-all (temporary name, sync, rename), so a reader never waits and never sees half.
+Layout: `<tables>/<table>/<YYYY-MM-DD>.parquet`, its manifest beside it as
+`<YYYY-MM-DD>.json`. A file appears whole or not at all, so a reader never waits
+and never sees half; the manifest comes last and says what the file was made from.
 """
 
-import os
 from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml.contracts.contract import TableContract, partition_name
+from ml.contracts.contract import TableContract, check_no_future, latest_moment, partition_name
+from ml.contracts.files import sha256_of, sync_file, write_parquet
+from ml.contracts.manifest import Manifest, Recipe, combined, is_finished, read_manifest
+from ml.days import as_of, days_through
 from ml.errors import MissingTableError
+
+AS_OF = b"as_of"
 
 
 class TableStore:
@@ -29,53 +34,92 @@ class TableStore:
         """The file of one partition."""
         return self.directory(name) / f"{partition_name(day)}.parquet"
 
+    def manifest_path(self, name: str, day: date) -> Path:
+        """The manifest of one partition."""
+        return self.path(name, day).with_suffix(".json")
+
     def days(self, name: str) -> list[date]:
         """Written partitions, oldest first."""
         return sorted(date.fromisoformat(path.stem) for path in self.directory(name).glob("????-??-??.parquet"))
 
-    def write(self, contract: TableContract, table: pa.Table, *, day: date) -> Path:
-        """Conform `table` to its contract and write the partition atomically; returns its path."""
-        return write_parquet(contract.conform(table), self.path(contract.name, day))
+    def write(self, contract: TableContract, table: pa.Table, *, day: date, recipe: Recipe | None = None) -> Path:
+        """Conform `table` to its contract and write the partition, then its manifest; returns the file's path.
+
+        Raises `ContractError` for a broken promise, `LeakageError` for a row from after the day.
+        """
+        conformed = contract.conform(table)
+        check_no_future(conformed, contract=contract, day=day)
+        stamped = conformed.replace_schema_metadata({**(conformed.schema.metadata or {}), AS_OF: as_of(day).isoformat().encode()})
+        path = write_parquet(stamped, self.path(contract.name, day))
+        self._finish(contract, conformed, day=day, recipe=recipe or Recipe())
+        return path
+
+    def seal(self, contract: TableContract, *, day: date, recipe: Recipe) -> Manifest:
+        """Check and sync a partition that another program wrote, and write its manifest."""
+        table = self.read(contract, day=day)
+        conformed = contract.conform(table)
+        check_no_future(conformed, contract=contract, day=day)
+        sync_file(self.path(contract.name, day))
+        return self._finish(contract, conformed, day=day, recipe=recipe)
+
+    def _finish(self, contract: TableContract, table: pa.Table, *, day: date, recipe: Recipe) -> Manifest:
+        digest = sha256_of(self.path(contract.name, day))
+        manifest = Manifest(contract.name, day, table.num_rows, digest, latest_moment(table, contract=contract), recipe)
+        manifest.write(self.manifest_path(contract.name, day))
+        return manifest
+
+    def manifest(self, name: str, *, day: date) -> Manifest | None:
+        """What a partition was made from; None where it was never finished."""
+        return read_manifest(self.manifest_path(name, day))
+
+    def is_made_from(self, name: str, recipe: Recipe, *, day: date) -> bool:
+        """Whether a whole partition of exactly this recipe is there already."""
+        manifest = self.manifest(name, day=day)
+        return manifest is not None and manifest.recipe == recipe and is_finished(self.path(name, day), manifest)
+
+    def digest(self, contract: TableContract, *, day: date, since: date) -> str:
+        """The sha256 that stands for what `day` reads of a table: a snapshot's partition, or a daily table's history from `since`."""
+        if contract.grain == "snapshot":
+            return self._sha256(contract.name, day)
+        self._require_history(contract, since=since, through=day)
+        return combined({partition_name(each): self._sha256(contract.name, each) for each in days_through(since, day)})
+
+    def _sha256(self, name: str, day: date) -> str:
+        manifest = self.manifest(name, day=day)
+        if manifest is not None:
+            return manifest.sha256
+        if not self.path(name, day).exists():
+            raise self._missing(name, day)
+        return sha256_of(self.path(name, day))
 
     def read(self, contract: TableContract, *, day: date) -> pa.Table:
         """One partition. Raises `MissingTableError` if it was never written."""
         path = self.path(contract.name, day)
         if not path.exists():
-            raise MissingTableError(contract.name, partition_name(day), [partition_name(known) for known in self.days(contract.name)])
+            raise self._missing(contract.name, day)
         return pq.read_table(path, partitioning=None).cast(contract.schema)
 
     def read_history(self, contract: TableContract, *, through: date, since: date | None = None) -> pa.Table:
-        """A daily table's rows of every partition from `since` (default: the first) through `through`."""
-        self.require(contract, day=through)
-        days = [day for day in self.days(contract.name) if day <= through and (since is None or day >= since)]
-        return pa.concat_tables([self.read(contract, day=day) for day in days]) if days else contract.empty()
+        """A daily table's rows of every day from `since` (default: the first written) through `through`; raises where one is missing."""
+        written = self.days(contract.name)
+        first = since or (written[0] if written else through)
+        self._require_history(contract, since=first, through=through)
+        return pa.concat_tables([self.read(contract, day=day) for day in days_through(first, through)])
 
-    def require(self, contract: TableContract, *, day: date) -> None:
-        """Raise `MissingTableError` unless the partition exists."""
-        days = self.days(contract.name)
-        if day not in days:
-            raise MissingTableError(contract.name, partition_name(day), [partition_name(known) for known in days])
+    def read_as_of(self, contract: TableContract, *, day: date, since: date) -> pa.Table:
+        """What partition `day` of any asset may read of a table: the snapshot of the day, or the history from `since` through it.
 
+        Raises `LeakageError` where the files hold a row from after the day.
+        """
+        daily = contract.grain == "daily"
+        table = self.read_history(contract, through=day, since=since) if daily else self.read(contract, day=day)
+        check_no_future(table, contract=contract, day=day)
+        return table
 
-def write_parquet(table: pa.Table, path: Path) -> Path:
-    """Write a Parquet file that is whole or absent: temporary name, fsync, rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as handle:
-        pq.write_table(table, handle, compression="zstd")
-        handle.flush()
-        os.fsync(handle.fileno())
-    temporary.replace(path)
-    return path
+    def _require_history(self, contract: TableContract, *, since: date, through: date) -> None:
+        absent = [day for day in days_through(since, through) if not self.path(contract.name, day).exists()]
+        if absent or through < since:
+            raise self._missing(contract.name, absent[0] if absent else through)
 
-
-def write_text(text: str, path: Path) -> Path:
-    """Write a text file that is whole or absent: temporary name, fsync, rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as handle:
-        handle.write(text)
-        handle.flush()
-        os.fsync(handle.fileno())
-    temporary.replace(path)
-    return path
+    def _missing(self, name: str, day: date) -> MissingTableError:
+        return MissingTableError(name, partition_name(day), [partition_name(known) for known in self.days(name)])

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ml.contracts.files import write_parquet, write_text
 from ml.contracts.spaces import require_same_space
-from ml.contracts.store import write_parquet, write_text
 from ml.contracts.vectors import matrix_to_vectors, vectors_to_matrix
 from ml.ids import BoolArray, FloatArray, IntArray
 from ml.text.encoder import Encoder, Progress

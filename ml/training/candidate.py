@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.config import PipelineConfig
-from ml.contracts.store import write_parquet, write_text
+from ml.contracts.files import write_parquet, write_text
 from ml.errors import EvaluationError, ReleaseError
 from ml.evaluation.truth import held_out
 from ml.ids import IntArray, Vocabulary

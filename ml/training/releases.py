@@ -17,7 +17,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ml.contracts.store import write_text
+from ml.contracts.files import write_text
 from ml.errors import ReleaseError
 
 MANIFEST = "manifest.json"

@@ -5,7 +5,7 @@ from datetime import date
 
 import pytest
 
-from ml.contracts.store import write_text
+from ml.contracts.files import write_text
 from ml.errors import ReleaseError
 from ml.training.releases import ReleaseStore
 
