@@ -94,7 +94,7 @@ def test_a_refused_write_leaves_the_old_partition(tmp_path) -> None:
     with pytest.raises(ContractError):
         store.write(SCORES, scores(["a", "a"], [1.0, 2.0]), day=day)
     assert pq.read_table(path).num_rows == 1
-    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+    assert sorted(entry.name for entry in path.parent.iterdir()) == [f"{day}.json", f"{day}.parquet"]
 
 
 def test_vectors_round_trip_and_empty() -> None:
