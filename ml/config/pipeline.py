@@ -35,7 +35,7 @@ class TextConfig(_Section):
     )
     pooling: Literal["mean", "cls", "last"] = Field("mean", description="how token vectors become one")
     max_tokens: int = Field(256, ge=8, description="tokens of a text that are read")
-    batch_tokens: int = Field(4096, ge=64, description="token budget of a batch, padding included")
+    batch_tokens: int = Field(4096, ge=64, description="token budget of a batch on cuda, padding included; on a cpu batch shapes are fixed")
     dtype: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 where the processor has units for it")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda where there is one")
     user_text_half_life_days: PositiveFloat = Field(30.0, description="days after which a user's text counts half")

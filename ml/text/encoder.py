@@ -4,7 +4,7 @@ Here: tokenise, batch, run, pool, normalise. Finding weights is `ml.text.weights
 remembering vectors is `ml.text.cache`. Shapes: N texts, B batch, T tokens, D dimension.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 from ml.config.pipeline import TextConfig
 from ml.errors import ConfigError
 from ml.ids import FloatArray, IntArray
-from ml.text.batches import TokenizedTexts, length_sorted_batches
+from ml.text.batches import TokenizedTexts, fixed_shape_batches, length_sorted_batches
 from ml.text.hardware import resolve_hardware
 from ml.text.pooling import Pooling, pool
 from ml.text.space import EmbeddingSpace
@@ -85,9 +85,10 @@ class TransformerEncoder:
         """Unit vectors in the order of `texts`, float32, shape [N, D].
 
         Identical texts are encoded once; an empty text gives the vector of the
-        model's own empty sequence. A vector depends on the other texts of the call
-        only by rounding. `progress` counts distinct texts. Raises `ConfigError` if
-        the model overflows its number type.
+        model's own empty sequence. On a processor the vector of a text is bit for bit
+        the same whatever the other texts, their order and the split into calls, on one
+        machine and thread count; on CUDA it depends on them by rounding. `progress`
+        counts distinct texts. Raises `ConfigError` if the model overflows its number type.
         """
         distinct = list(dict.fromkeys(texts))
         row_of = {text: row for row, text in enumerate(distinct)}
@@ -96,13 +97,19 @@ class TransformerEncoder:
             window = distinct[start : start + _WINDOW]
             tokens = self._tokenize(window)
             done = start
-            for rows in length_sorted_batches(tokens.lengths, batch_tokens=self._batch_tokens):
+            for rows in self._batches(tokens.lengths):
                 vectors_ND[start + rows] = self._encode_batch(tokens, rows)
-                done += len(rows)
+                done += len(np.unique(rows))
                 if progress is not None:
                     progress(done, len(distinct))
         self._require_finite(vectors_ND)
         return vectors_ND[[row_of[text] for text in texts]] if len(distinct) < len(texts) else vectors_ND
+
+    def _batches(self, lengths: IntArray) -> Iterator[IntArray]:
+        # Filled-up small batches would leave an accelerator idle, and its rounding is no promise anyway.
+        if self.device == "cpu":
+            return fixed_shape_batches(lengths)
+        return length_sorted_batches(lengths, batch_tokens=self._batch_tokens)
 
     def _tokenize(self, texts: Sequence[str]) -> TokenizedTexts:
         encoded = self._tokenizer(

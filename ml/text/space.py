@@ -9,6 +9,9 @@ import json
 import re
 from dataclasses import asdict, dataclass
 
+# Raised when the same settings come to give other bits. 2: batches of fixed shape.
+ENCODING_VERSION = 2
+
 
 @dataclass(frozen=True)
 class EmbeddingSpace:
@@ -16,7 +19,8 @@ class EmbeddingSpace:
 
     `dtype` is the number type of the weights, as used and not as asked for: it is
     part of the space, so vectors from a machine with bfloat16 units and from one
-    without (cosine 0.9999 to each other) are kept apart instead of quietly mixed.
+    without (cosine 0.9999 to each other) are kept apart instead of quietly mixed. So are, by `encoding`, vectors of an older way to compute
+    the same thing: a cache holds one text's vector as one sequence of bits.
     """
 
     model: str
@@ -26,6 +30,7 @@ class EmbeddingSpace:
     dimension: int
     max_tokens: int
     dtype: str
+    encoding: int = ENCODING_VERSION
 
     @property
     def space_id(self) -> str:

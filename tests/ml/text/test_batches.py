@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml.text.batches import TokenizedTexts, length_sorted_batches
+from ml.text.batches import FIXED_TOKENS, TokenizedTexts, fixed_shape_batches, length_sorted_batches
 
 LENGTHS = st.lists(st.integers(1, 300), max_size=200).map(lambda lengths: np.array(lengths, dtype=np.int64))
 
@@ -16,6 +16,16 @@ def test_every_row_comes_once_and_padding_is_within_the_budget(lengths, batch_to
     for batch in batches:
         assert len(batch) * lengths[batch].max() <= batch_tokens or len(batch) == 1
         assert lengths[batch].min() >= 0.85 * lengths[batch].max()
+
+
+@given(LENGTHS)
+def test_a_fixed_batch_holds_one_length_and_its_size_follows_from_that_alone(lengths) -> None:
+    batches = list(fixed_shape_batches(lengths))
+    for batch in batches:
+        assert len(set(lengths[batch])) == 1
+        assert len(batch) == max(1, FIXED_TOKENS // lengths[batch[0]])
+    # Filled up by repeats of its own: over all batches every text is new exactly once.
+    assert sorted(row for batch in batches for row in set(batch.tolist())) == list(range(len(lengths)))
 
 
 def test_padding_of_mixed_lengths_is_a_few_percent() -> None:
