@@ -22,7 +22,9 @@ RAW_EVENTS = TableContract(
     row="one event as it was delivered, duplicates included",
     key=(),
     columns=(
-        Column("event_id", STRING, "given id, or a hash of the event's own fields"),
+        Column(
+            "event_id", STRING, "given id, or a hash of the event's own fields; where users share an id: a hash of both"
+        ),
         Column("user_id", STRING, "inside user id"),
         Column("item_id", STRING, "item acted upon; null for events on text alone (a search)", nullable=True),
         Column("event_type", STRING, "a key of the dataset's weights"),
@@ -32,6 +34,7 @@ RAW_EVENTS = TableContract(
         Column("session_id", STRING, "given session", nullable=True),
         Column("source_file", STRING, "file it came from, relative to the dataset file"),
         Column("source_row", INTEGER, "1-based row in that file"),
+        Column("is_superseded", BOOLEAN, "true: a newer delivery of this event_id counts instead, on this day or another"),
     ),
 )
 

@@ -7,7 +7,7 @@ Paths are relative to the dataset file; `${NAME}` stands for a variable, `*`,
 import glob
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -31,22 +31,22 @@ REMOTE = re.compile(r"[a-z0-9]+://")
 
 @dataclass(frozen=True)
 class LandingFile:
-    """One file: where it is, its name as shown to people, its kind, how to read it."""
+    """One file: where it is, its name as shown to people, its kind, how to read it, and its state when it was found.
+
+    `num_bytes` is 0 and `modified_ns`, nanoseconds since 1970, None where DuckDB alone can reach it.
+    """
 
     location: str
     name: str
     format: Format
     options: LandingFiles
+    num_bytes: int = 0
+    modified_ns: int | None = None
 
     @property
     def is_remote(self) -> bool:
         """Whether DuckDB alone can reach it."""
         return is_remote(self.location)
-
-    @property
-    def num_bytes(self) -> int:
-        """Size on disk; 0 where DuckDB alone can reach it."""
-        return 0 if self.is_remote else Path(self.location).stat().st_size
 
     @property
     def is_compressed(self) -> bool:
@@ -72,7 +72,15 @@ def find_files(dataset: Dataset, options: LandingFiles) -> list[LandingFile]:
     locations = _matches(pattern)
     if not locations:
         raise DatasetError(str(dataset.path), [_absent(pattern, options.path)])
-    return [LandingFile(location, _shown(dataset, location), _format(dataset, location, options.path), options) for location in locations]
+    return [_found(dataset, location, options) for location in locations]
+
+
+def _found(dataset: Dataset, location: str, options: LandingFiles) -> LandingFile:
+    file = LandingFile(location, _shown(dataset, location), _format(dataset, location, options.path), options)
+    if file.is_remote:
+        return file
+    status = Path(location).stat()
+    return replace(file, num_bytes=status.st_size, modified_ns=status.st_mtime_ns)
 
 
 def dataset_fingerprint(dataset: Dataset) -> str:

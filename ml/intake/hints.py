@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from ml.errors import Finding
-from ml.intake.ingest import EVENT_ID
+from ml.intake.deliveries import EVENT_ID
 from ml.intake.landing import Landing
 from ml.intake.session import literal
 
@@ -20,6 +20,7 @@ def hints(landing: Landing, *, first: datetime | None, last: datetime | None) ->
     yield from _calendar(landing, first.astimezone(UTC), last.astimezone(UTC))
     yield from _unused_weights(landing)
     yield from _duplicates(landing)
+    yield from _shared_ids(landing)
     yield from _uncatalogued(landing)
 
 
@@ -44,11 +45,25 @@ def _unused_weights(landing: Landing) -> Iterator[Finding]:
 
 def _duplicates(landing: Landing) -> Iterator[Finding]:
     total, distinct = landing.connection.execute(
-        f"SELECT count(*), count(DISTINCT id) FROM (SELECT {EVENT_ID} AS id FROM {landing.good('events')})"
+        f"SELECT count(*), count(DISTINCT (id, user_id)) FROM (SELECT {EVENT_ID} AS id, user_id FROM {landing.good('events')})"
     ).fetchall()[0]
     if total > distinct:
         what = f"{total - distinct:,} of {total:,} events are duplicates of another and count once"
         yield Finding("tables.events", what, "map event_id if equal events are meant as several")
+
+
+def _shared_ids(landing: Landing) -> Iterator[Finding]:
+    shared = (
+        f"(SELECT event_id, count(DISTINCT user_id) AS num_users FROM {landing.good('events')}"
+        " WHERE event_id IS NOT NULL GROUP BY event_id HAVING min(user_id) <> max(user_id))"
+    )
+    if total := landing.count(shared):
+        examples = landing.connection.execute(f"SELECT event_id FROM {shared} ORDER BY num_users DESC, event_id LIMIT 3").fetchall()
+        what = (
+            f"{total:,} event_id(s) are given to more than one user, e.g. {', '.join(literal(row[0]) for row in examples)};"
+            " they count as different events, not as corrections"
+        )
+        yield Finding("tables.events event_id", what, "give ids that are unique in the dataset, or leave event_id out of the mapping")
 
 
 def _uncatalogued(landing: Landing) -> Iterator[Finding]:

@@ -60,18 +60,23 @@ class Unit:
 
 @dataclass
 class Landing:
-    """A connection holding `landed_<table>` and `rejected`, and what is wrong with whole files."""
+    """A connection holding `landed_<table>` and `rejected`, and what is wrong with whole files.
+
+    `modified_ns` is when each file was last written, by name. Of a file that two sources name, the later
+    source's rows have the higher `unit`.
+    """
 
     connection: duckdb.DuckDBPyConnection
     dataset: Dataset
     now: datetime
     findings: list[Finding] = field(default_factory=list)
     hints: list[Finding] = field(default_factory=list)
+    modified_ns: dict[str, int | None] = field(default_factory=dict)
     num_units: int = 0
 
     def good(self, table: str) -> str:
         """SQL of a table's rows that keep the contract."""
-        return f"(SELECT * EXCLUDE (unit, failures) FROM landed_{table} WHERE failures = 0)"
+        return f"(SELECT * EXCLUDE (failures) FROM landed_{table} WHERE failures = 0)"
 
     def count(self, rows: str) -> int:
         """Number of rows of a SQL relation."""
@@ -120,6 +125,7 @@ def _land_source(landing: Landing, table: str, source: Source) -> None:
     num_findings = len(landing.findings)
     try:
         files = find_files(landing.dataset, source)
+        landing.modified_ns |= {file.name: file.modified_ns for file in files}
         for name, options in source.lookups.items():
             _load_lookup(landing, table, name, options)
     except DatasetError as error:

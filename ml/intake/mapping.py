@@ -20,7 +20,8 @@ from ml.intake.suggest import closest, listing
 
 Kind = Literal["text", "number", "time", "list", "object"]
 RAW_CONTRACTS: dict[str, TableContract] = {"events": RAW_EVENTS, "items": RAW_ITEMS, "users": RAW_USERS, "knowledge": RAW_KNOWLEDGE}
-PLACE_COLUMNS = ("source_file", "source_row")
+# What no mapping gives: where a row stands, and what the landing as a whole says of it.
+OUR_COLUMNS = ("source_file", "source_row", "is_superseded")
 REQUIRED: dict[str, tuple[str, ...]] = {
     "events": ("user_id", "event_type", "event_at"),
     "items": ("item_id",),
@@ -38,7 +39,7 @@ def _kind(column: Column) -> Kind:
 
 # Contract column to kind, per table, in the contract's order.
 KINDS: dict[str, dict[str, Kind]] = {
-    table: {column.name: _kind(column) for column in contract.columns if column.name not in PLACE_COLUMNS}
+    table: {column.name: _kind(column) for column in contract.columns if column.name not in OUR_COLUMNS}
     for table, contract in RAW_CONTRACTS.items()
 }
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 from ml.contracts import CONTRACTS, TableContract
 from ml.contracts.behaviour import MART_TABLES
 from ml.contracts.store import TableStore
+from ml.days import as_of
 
 FIRST_DAY = date(2024, 3, 1)
 DAY_2 = date(2024, 3, 2)
@@ -28,7 +29,7 @@ def at(instant: str) -> datetime:
 
 def event(event_id: str, user_id: str, item_id: str | None, event_type: str, instant: str, **fields: Any) -> dict[str, Any]:
     given = {"event_id": event_id, "user_id": user_id, "item_id": item_id, "event_type": event_type, "event_at": at(instant)}
-    return {**given, "source_file": "events.csv", "source_row": 1, **fields}
+    return {**given, "source_file": "events.csv", "source_row": 1, "is_superseded": False, **fields}
 
 
 def item(item_id: str, title: str, **fields: Any) -> dict[str, Any]:
@@ -42,15 +43,16 @@ def table_of(contract: TableContract, rows: list[dict[str, Any]]) -> pa.Table:
 FIRST_EVENTS = [
     event("e1", "ann", "tea", "view", "2024-02-10T10:00:00"),
     event("e2", "ann", "tea", "rating", "2024-03-01T09:00:00", value=5.0, text="\u3000很香的茶 "),
-    event("e3", "bob", "cup", "purchase", "2024-03-01T10:00:00", source_file="a.csv", source_row=7),
+    event("e3", "bob", "cup", "purchase", "2024-03-01T10:00:02", source_file="a.csv", source_row=1, is_superseded=True),
     event("e3", "bob", "cup", "purchase", "2024-03-01T10:00:01", source_file="a.csv", source_row=2),
-    event("e3", "bob", "cup", "purchase", "2024-03-01T10:00:01", source_file="a.csv", source_row=1),
+    event("e9", "ann", "cup", "view", "2024-03-01T11:00:00", is_superseded=True),
     event("e4", "cat", None, "search", "2024-03-01T23:59:59.999999", text="绿茶"),
 ]
 SECOND_EVENTS = [
     event("e5", "ann", "tea", "rating", "2024-03-02T00:00:00", value=1.0, text="tasted of soap"),
     event("e6", "ann", "tea", "view", "2024-03-02T00:10:00", text=" \t\n"),
-    event("e1", "ann", "cup", "view", "2024-03-02T12:00:00"),
+    event("e9", "ann", "cup", "view", "2024-03-02T12:00:00"),
+    event("e1", "ann", "tea", "purchase", "2024-03-02T12:30:00", is_superseded=True),
     event("e7", "bob", "mug", "rating", "2024-03-02T13:00:00", text="nice handle", session_id="s"),
     event("e8", "bob", "mug", "view", "2024-03-02T23:00:00", session_id="s"),
 ]
@@ -76,7 +78,7 @@ class Home:
 
     def write_raw(self, day: date, *, events: list[dict[str, Any]]) -> None:
         self.write("raw_events", events, day=day)
-        self.write("raw_items", ITEM_VERSIONS, day=day)
+        self.write("raw_items", [version for version in ITEM_VERSIONS if version.get("created_at", at("2024-01-01")) < as_of(day)], day=day)
         self.write("raw_users", [{"user_id": "ann", "source_file": "users.csv", "source_row": 1}], day=day)
         self.write("raw_knowledge", [], day=day)
 

@@ -16,11 +16,11 @@ def test_interactions_are_signed_sums_per_user_item_and_day(built_home: Home) ->
     assert built_home.rows("interactions", FIRST_DAY) == [
         interaction(FEBRUARY, "ann", "tea", 1.0, 1, "2024-02-10T10:00:00", "2024-02-10T10:00:00"),
         interaction(FIRST_DAY, "ann", "tea", 2.0, 1, "2024-03-01T09:00:00", "2024-03-01T09:00:00"),
-        # Delivered three times, happened once: the newest delivery.
+        # Delivered twice, happened once.
         interaction(FIRST_DAY, "bob", "cup", 4.0, 1, "2024-03-01T10:00:01", "2024-03-01T10:00:01"),
     ]
     assert built_home.rows("interactions", DAY_2) == [
-        # The id e1 of February again: another day's event is another event.
+        # A correction moved it here from the day before; e1 moved from here to February.
         interaction(DAY_2, "ann", "cup", 1.0, 1, "2024-03-02T12:00:00", "2024-03-02T12:00:00"),
         interaction(DAY_2, "ann", "tea", -1.0, 2, "2024-03-02T00:00:00", "2024-03-02T00:10:00"),
         # A rating without its number counts as an event and weighs nothing.

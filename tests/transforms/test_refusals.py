@@ -19,7 +19,7 @@ def test_a_raw_partition_that_was_never_written_is_named(own_home: Home) -> None
 
 def test_no_mart_leaves_while_a_data_test_fails(own_home: Home) -> None:
     before = own_home.hashes()
-    own_home.write_raw(DAY_2, events=[event("astray", "ann", "tea", "view", "2024-03-03T08:00:00")])
+    own_home.write_raw(DAY_2, events=[event("astray", "ann", "tea", "view", "2024-03-01T08:00:00")])
     run = own_home.build(DAY_2, DAY_2, *NO_UNIT_TESTS)
     assert run.returncode != 0
     assert "events_lie_in_their_own_days_partition" in run.stdout

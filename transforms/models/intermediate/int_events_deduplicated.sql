@@ -11,14 +11,10 @@ with events as (
     {% endif %}
 ),
 
+-- Which delivery counts was decided at the landing, where those of all days are known.
 deduplicated as (
-    select *
-    from events
-    -- Within a partition only: a day must not depend on which other days were built before it.
-    qualify row_number() over (
-        partition by partition_day, event_id
-        order by event_at desc, source_file desc, source_row desc
-    ) = 1
+    select * from events
+    where not is_superseded
 ),
 
 weighed as (

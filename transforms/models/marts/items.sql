@@ -1,6 +1,6 @@
 with item_versions as (
     select * from {{ ref('stg_items') }}
-    where {{ is_built_day() }}
+    where {{ is_snapshot_day() }}
 ),
 
 item_events as (
@@ -10,7 +10,7 @@ item_events as (
 ),
 
 days as (
-    select unnest([date '{{ built_days() | join("', date '") }}']) as day
+    select unnest([date '{{ snapshot_days() | join("', date '") }}']) as day
 ),
 
 catalogued as (

@@ -15,7 +15,8 @@ cleaned as (
         {{ words('text') }} as text,
         session_id,
         source_file,
-        source_row
+        source_row,
+        is_superseded
     from events
 )
 
