@@ -46,6 +46,21 @@ class DatasetHome:
         return self.base / "candidates"
 
     @property
+    def checkpoints(self) -> Path:
+        """Training under way, a folder per day; gone when it ends."""
+        return self.base / "checkpoints"
+
+    @property
+    def landed(self) -> Path:
+        """Landing files as they were read, so that none is read twice."""
+        return self.base / "landed"
+
+    @property
+    def reconciliation(self) -> Path:
+        """What landed against what is built, as last compared."""
+        return self.base / "reconciliation.parquet"
+
+    @property
     def feature_store(self) -> Path:
         """Feast's registry and embedded online store."""
         return self.base / "feature_store"

@@ -93,6 +93,17 @@ class TableContract:
             raise ContractError(self.name, failures)
         return conformed.cast(self.schema)
 
+    def require_types(self, schema: pa.Schema) -> None:
+        """Raise `ContractError` with every column of `schema` that is absent or of another type: a cast would hide a drift."""
+        failures = [
+            f"column {column.name} is {schema.field(column.name).type if column.name in schema.names else 'missing'}, "
+            f"the contract says {column.dtype}; change the SQL or the contract, in one commit"
+            for column in self.columns
+            if column.name not in schema.names or schema.field(column.name).type != column.dtype
+        ]
+        if failures:
+            raise ContractError(self.name, failures)
+
     def _null_failures(self, table: pa.Table) -> list[str]:
         return [
             f"column {column.name} holds {table.column(column.name).null_count} null(s)"

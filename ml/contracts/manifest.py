@@ -32,6 +32,7 @@ class Manifest:
     name: str
     day: date
     num_rows: int
+    num_bytes: int
     sha256: str
     latest: datetime | None
     recipe: Recipe
@@ -43,6 +44,7 @@ class Manifest:
             "day": self.day.isoformat(),
             "as_of": as_of(self.day).isoformat(),
             "num_rows": self.num_rows,
+            "num_bytes": self.num_bytes,
             "sha256": self.sha256,
             "latest": self.latest.isoformat() if self.latest else None,
             **asdict(self.recipe),
@@ -59,6 +61,7 @@ def read_manifest(path: Path) -> Manifest | None:
             name=content["name"],
             day=date.fromisoformat(content["day"]),
             num_rows=content["num_rows"],
+            num_bytes=content["num_bytes"],
             sha256=content["sha256"],
             latest=datetime.fromisoformat(latest) if latest else None,
             recipe=Recipe(content["code_version"], content["inputs"]),
@@ -67,9 +70,9 @@ def read_manifest(path: Path) -> Manifest | None:
         return None
 
 
-def is_finished(artefact: Path, manifest: Manifest | None) -> bool:
-    """Whether the artefact is there and holds exactly the bytes its manifest names."""
-    return manifest is not None and artefact.exists() and sha256_of(artefact) == manifest.sha256
+def is_whole(artefact: Path, manifest: Manifest) -> bool:
+    """Whether the artefact is there and holds exactly the bytes its manifest names; reads all of it."""
+    return artefact.exists() and sha256_of(artefact) == manifest.sha256
 
 
 def combined(parts: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from ml.contracts.contract import (
     BOOLEAN,
+    DAY,
     FLOAT,
     FLOATS,
     INTEGER,
@@ -56,9 +57,14 @@ RELEASE_DECISIONS = TableContract(
     columns=(
         Column("candidate_release_id", STRING, "release made of the day's candidate; null: too little history for one", nullable=True),
         Column("has_passed", BOOLEAN, "whether the gate let it through"),
-        Column("is_live", BOOLEAN, "whether it became the live release (an older day's never replaces a newer one)"),
+        Column("last_full_fit", DAY, "day of the full fit it started from; null: it is a full fit itself", nullable=True),
         Column("reason", STRING, "why, in a sentence"),
-        Column("release_id", STRING, "release in force for the day's outputs; null: none has ever passed", nullable=True),
+        Column(
+            "release_id",
+            STRING,
+            "release behind the day's outputs: its own, or the last full fit's; null: neither passed",
+            nullable=True,
+        ),
     ),
 )
 
@@ -190,6 +196,22 @@ DRIFT = TableContract(
         Column("has_drifted", BOOLEAN, "whether it has"),
         Column("num_reference", INTEGER, "rows of the reference window (after sampling)"),
         Column("num_current", INTEGER, "rows of the current window (after sampling)"),
+    ),
+)
+
+RECONCILIATION = TableContract(
+    name="reconciliation",
+    layer="monitoring",
+    grain="snapshot",
+    row="day with events in the landing files or in the tables",
+    key=("day",),
+    columns=(
+        Column("day", DAY, "UTC day"),
+        Column("num_landed", INTEGER, "good events of that day in the landing files, every delivery"),
+        Column("num_superseded", INTEGER, "those of them that a newer delivery of the same event replaces"),
+        Column("num_raw", INTEGER, "rows of raw_events; null: the day was never built", nullable=True),
+        Column("num_in_marts", INTEGER, "events that the marts count; null: the day was never built", nullable=True),
+        Column("state", STRING, "as landed, changed since built, not built, or marts differ"),
     ),
 )
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from ml.contracts.contract import TableContract, check_no_future, latest_moment, partition_name
 from ml.contracts.files import sha256_of, sync_file, write_parquet
-from ml.contracts.manifest import Manifest, Recipe, combined, is_finished, read_manifest
+from ml.contracts.manifest import Manifest, Recipe, combined, is_whole, read_manifest
 from ml.days import as_of, days_through
 from ml.errors import MissingTableError
 
@@ -55,7 +55,8 @@ class TableStore:
         return path
 
     def seal(self, contract: TableContract, *, day: date, recipe: Recipe) -> Manifest:
-        """Check and sync a partition that another program wrote, and write its manifest."""
+        """Check a partition that another program wrote, types included, sync it, and write its manifest."""
+        contract.require_types(pq.read_schema(self.path(contract.name, day)))
         table = self.read(contract, day=day)
         conformed = contract.conform(table)
         check_no_future(conformed, contract=contract, day=day)
@@ -63,8 +64,9 @@ class TableStore:
         return self._finish(contract, conformed, day=day, recipe=recipe)
 
     def _finish(self, contract: TableContract, table: pa.Table, *, day: date, recipe: Recipe) -> Manifest:
-        digest = sha256_of(self.path(contract.name, day))
-        manifest = Manifest(contract.name, day, table.num_rows, digest, latest_moment(table, contract=contract), recipe)
+        path = self.path(contract.name, day)
+        latest = latest_moment(table, contract=contract)
+        manifest = Manifest(contract.name, day, table.num_rows, path.stat().st_size, sha256_of(path), latest, recipe)
         manifest.write(self.manifest_path(contract.name, day))
         return manifest
 
@@ -73,9 +75,20 @@ class TableStore:
         return read_manifest(self.manifest_path(name, day))
 
     def is_made_from(self, name: str, recipe: Recipe, *, day: date) -> bool:
-        """Whether a whole partition of exactly this recipe is there already."""
+        """Whether a partition of exactly this recipe is there already, by its manifest and size; its bytes are not read."""
+        manifest, path = self.manifest(name, day=day), self.path(name, day)
+        return manifest is not None and manifest.recipe == recipe and path.exists() and path.stat().st_size == manifest.num_bytes
+
+    def is_whole(self, name: str, *, day: date) -> bool:
+        """Whether a partition holds exactly the bytes its manifest names; reads all of it."""
         manifest = self.manifest(name, day=day)
-        return manifest is not None and manifest.recipe == recipe and is_finished(self.path(name, day), manifest)
+        return manifest is not None and is_whole(self.path(name, day), manifest)
+
+    def head(self, contract: TableContract, *, day: date, num_rows: int) -> pa.Table:
+        """The first rows of a partition, without reading the rest."""
+        with pq.ParquetFile(self.path(contract.name, day)) as file:
+            batch = next(file.iter_batches(batch_size=num_rows), None)
+        return pa.Table.from_batches([batch]) if batch is not None else contract.empty()
 
     def digest(self, contract: TableContract, *, day: date, since: date) -> str:
         """The sha256 that stands for what `day` reads of a table: a snapshot's partition, or a daily table's history from `since`."""

@@ -1,4 +1,4 @@
-"""Whether a candidate may go live. Says why, either way.
+"""Whether a candidate is good enough to be used. Says why, either way.
 
 The rule, in `judge`, is also written out in docs/evaluation.md. Switching releases is `ml.training.releases`.
 """
@@ -18,7 +18,7 @@ from ml.models.popularity import Popularity
 class GateDecision:
     """The verdict and its reason, a full sentence for the record."""
 
-    promoted: bool
+    passed: bool
     reason: str
 
 
@@ -36,44 +36,43 @@ class _Difference:
         return f"{self.candidate:.4f} against {self.other:.4f}, difference {self.mean:+.4f}, interval {self.low:+.4f} to {self.high:+.4f}"
 
 
-def judge(evaluation: Evaluation, *, candidate: str, live: str | None, config: EvaluationConfig) -> GateDecision:
-    """Promote `candidate` if it beats popularity and does not lose to `live`, on `config.gate_metric`.
+def judge(evaluation: Evaluation, *, candidate: str, incumbent: str | None, config: EvaluationConfig) -> GateDecision:
+    """Pass `candidate` if it beats popularity and does not lose to `incumbent`, on `config.gate_metric`.
 
     1. At least `gate_min_users` test users: an interval over fewer says nothing.
     2. The paired bootstrap interval of candidate minus popularity lies above 0.
-    3. The paired mean of candidate minus live is not below -`gate_margin` x live's mean;
-       `live` is None where no release is in force yet.
+    3. The paired mean of candidate minus incumbent is not below -`gate_margin` x the incumbent's
+       mean; `incumbent` is None where there is nothing before it to hold against.
 
     The names are keys of the evaluation; all models were measured on the same users. Raises
     `ConfigError` for a metric that was not measured, `ValueError` for a model that was not.
     """
-    _require_measured(evaluation, models=[candidate, Popularity.name, *([live] if live else [])], metric=config.gate_metric)
+    _require_measured(evaluation, models=[candidate, Popularity.name, *([incumbent] if incumbent else [])], metric=config.gate_metric)
     num_users = len(evaluation.user_index)
     if num_users < config.gate_min_users:
         return GateDecision(
             False,
-            f"Not promoted: {num_users} test user(s) are too few to judge {candidate} by {config.gate_metric} "
+            f"Refused: {num_users} test user(s) are too few to judge {candidate} by {config.gate_metric} "
             f"(evaluation.gate_min_users is {config.gate_min_users}).",
         )
     lead = _difference(evaluation, candidate, Popularity.name, config=config)
     if lead.low <= 0.0:
         return GateDecision(
             False,
-            f"Not promoted: {candidate} does not beat popularity on {config.gate_metric} beyond doubt "
+            f"Refused: {candidate} does not beat popularity on {config.gate_metric} beyond doubt "
             f"({lead}, which does not lie above 0; {num_users} test users).",
         )
     beats = f"{candidate} beats popularity on {config.gate_metric} ({lead}; {num_users} test users)"
-    if live is None:
-        return GateDecision(True, f"Promoted: {beats}, and no release is live yet.")
-    change = _difference(evaluation, candidate, live, config=config)
+    if incumbent is None:
+        return GateDecision(True, f"Passed: {beats}, and there is nothing before it to hold against.")
+    change = _difference(evaluation, candidate, incumbent, config=config)
+    called = incumbent.replace("_", " ")
     allowed = config.gate_margin * change.other
     if change.mean < -allowed:
         return GateDecision(
-            False, f"Not promoted: {beats}, but loses to the live release by more than the margin of {config.gate_margin:.1%} ({change})."
+            False, f"Refused: {beats}, but loses to the {called} by more than the margin of {config.gate_margin:.1%} ({change})."
         )
-    return GateDecision(
-        True, f"Promoted: {beats} and holds against the live release within the margin of {config.gate_margin:.1%} ({change})."
-    )
+    return GateDecision(True, f"Passed: {beats} and holds against the {called} within the margin of {config.gate_margin:.1%} ({change}).")
 
 
 def _difference(evaluation: Evaluation, candidate: str, other: str, *, config: EvaluationConfig) -> _Difference:

@@ -1,10 +1,12 @@
-"""A day's candidate: our model fitted three times, each time knowing only what it may.
+"""A day's candidate: our model fitted up to three times, each time knowing only what it may.
 
 1. On what was known before the validation slice, stopping early against that slice.
 2. On everything before the test, with what step 1 chose: the model that is measured.
 3. On everything, with the same: the model that would be released.
 
-What is measured, and whether it goes live, is `ml.training.trial`.
+A day between two full fits takes the last one's choices and weights instead of step 1, and
+trains on for a few epochs: its measured model starts from the one that was measured then,
+so no test is ever trained on. How good it is is measured in `ml.training.trial`.
 """
 
 import json
@@ -19,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.config import PipelineConfig
+from ml.config.pipeline import ModelConfig
 from ml.contracts.files import write_parquet, write_text
 from ml.errors import EvaluationError, ReleaseError
 from ml.evaluation.truth import held_out
@@ -70,48 +73,102 @@ class FittedModel:
     as_of: datetime
 
 
-class TrainingOutcome:
-    """What training a day came to: a `Candidate`, or `NoCandidate` and why."""
-
-
 @dataclass(frozen=True)
-class Candidate(TrainingOutcome):
+class Candidate:
     """The model to release, the one to measure, where time was cut, and how training went."""
 
     released: FittedModel
     evaluated: FittedModel
     split: TimeSplit
     history: tuple[Epoch, ...]
+    last_full_fit: datetime | None = None
 
 
 @dataclass(frozen=True)
-class NoCandidate(TrainingOutcome):
+class NoCandidate:
     """A day with too little history to train and measure on, and why: the state of every young shop, not a failure."""
 
     reason: str
 
 
+TrainingOutcome = Candidate | NoCandidate
+
+
 def train_candidate(
-    tables: TrainingTables, *, config: PipelineConfig, as_of: datetime, progress: Progress | None = None
-) -> Candidate | NoCandidate:
-    """Fit a candidate on what was known at `as_of`, if that can be cut into training, validation and test."""
+    tables: TrainingTables,
+    *,
+    config: PipelineConfig,
+    as_of: datetime,
+    last_full_fit: TrainingOutcome | None = None,
+    checkpoints: Path | None = None,
+    progress: Progress | None = None,
+) -> TrainingOutcome:
+    """Fit a candidate on what was known at `as_of`, if that can be cut into training, validation and test.
+
+    `last_full_fit` is the candidate to start from; without one that trained, and where late events
+    have moved its test behind ours, everything is fitted from nothing. With `checkpoints` (a folder)
+    a fit that was killed goes on where it was, to the same bits.
+    """
     try:
         split = global_time_split(tables.interactions, config=config.evaluation)
     except EvaluationError as error:
         return NoCandidate(str(error))
-    early = tables.inputs(config=config, as_of=split.validation_start)
-    validation = held_out(tables.interactions, inputs=early, start=split.validation_start, end=split.test_start)
-    tuned = InterestGNN(config.model).fit(early, rng=_rng(config), validation_UI=validation.relevant_UI, progress=progress)
+    trainer = _Trainer(tables, config, checkpoints, progress)
+    if isinstance(last_full_fit, Candidate) and last_full_fit.evaluated.as_of <= split.test_start:
+        return trainer.warm(last_full_fit, split=split, as_of=as_of)
+    return trainer.full(split=split, as_of=as_of)
 
-    def refit(moment: datetime) -> FittedModel:
-        inputs = tables.inputs(config=config, as_of=moment)
-        model = InterestGNN(tuned.chosen_config).fit(inputs, rng=_rng(config), progress=progress)
+
+@dataclass(frozen=True)
+class _Trainer:
+    """The fits of one candidate over one day's tables."""
+
+    tables: TrainingTables
+    config: PipelineConfig
+    checkpoints: Path | None
+    progress: Progress | None
+
+    def full(self, *, split: TimeSplit, as_of: datetime) -> Candidate:
+        """Choose on the validation slice, then fit twice from nothing."""
+        early = self.tables.inputs(config=self.config, as_of=split.validation_start)
+        validation = held_out(self.tables.interactions, inputs=early, start=split.validation_start, end=split.test_start)
+        tuned = InterestGNN(self.config.model).fit(
+            early,
+            rng=_rng(self.config),
+            validation_UI=validation.relevant_UI,
+            progress=self.progress,
+            checkpoints=self._checkpoints("tuned"),
+        )
+        released = self._fit(_RELEASED, as_of, config=tuned.chosen_config)
+        evaluated = self._fit(_EVALUATED, split.test_start, config=tuned.chosen_config)
+        return Candidate(released, evaluated, split, tuned.history)
+
+    def warm(self, last: Candidate, *, split: TimeSplit, as_of: datetime) -> Candidate:
+        """Train the last full fit's two models on for a few epochs each."""
+        config = last.released.model.config.model_copy(update={"epochs": self.config.model.warm_epochs})
+        released = self._fit(_RELEASED, as_of, config=config, start=last.released)
+        evaluated = self._fit(_EVALUATED, split.test_start, config=config, start=last.evaluated)
+        for fitted in (released, evaluated):
+            # Days start from full fits only: nobody will ask for these.
+            fitted.model.network_state = None
+        return Candidate(released, evaluated, split, evaluated.model.history, last.released.as_of)
+
+    def _fit(self, name: str, moment: datetime, *, config: ModelConfig, start: FittedModel | None = None) -> FittedModel:
+        inputs = self.tables.inputs(config=self.config, as_of=moment)
+        model = InterestGNN(config).fit(
+            inputs,
+            rng=_rng(self.config),
+            progress=self.progress,
+            start=start.model.network_state if start else None,
+            checkpoints=self._checkpoints(name),
+        )
         return FittedModel(model, inputs.users, inputs.items, np.diff(inputs.positives_UI.indptr).astype(np.int64), moment)
 
-    return Candidate(released=refit(as_of), evaluated=refit(split.test_start), split=split, history=tuned.history)
+    def _checkpoints(self, name: str) -> Path | None:
+        return self.checkpoints / name if self.checkpoints else None
 
 
-def save_candidate(candidate: Candidate | NoCandidate, directory: Path) -> None:
+def save_candidate(candidate: TrainingOutcome, directory: Path) -> None:
     """Write a candidate, or why there is none; equal candidates give equal bytes."""
     if isinstance(candidate, NoCandidate):
         write_text(json.dumps({"no_candidate": candidate.reason}, ensure_ascii=False), directory / _ABOUT)
@@ -125,7 +182,7 @@ def save_candidate(candidate: Candidate | NoCandidate, directory: Path) -> None:
     write_text(json.dumps(about, indent=2), directory / _ABOUT)
 
 
-def load_candidate(directory: Path) -> Candidate | NoCandidate:
+def load_candidate(directory: Path) -> TrainingOutcome:
     """What `save_candidate` wrote; raises `ReleaseError` where it wrote nothing."""
     about = _read_json(directory / _ABOUT)
     if "no_candidate" in about:

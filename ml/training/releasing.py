@@ -1,9 +1,9 @@
-"""From a trial to the release in force: add, promote or leave, and say so in a row.
+"""From a trial to the release that makes a day's outputs: add it, and say in a row what is in force.
 
-The release in force on a day is the one that passed its gate that day; else the
-live one, so that a rollback decides what the days after it use. A day older than
-the live release takes what was in force the day before it, and leaves the live
-one alone.
+In force on a day is its own release if it passed, else that of the full fit it
+started from if that passed, else none. Nothing here asks what is live or what was
+computed before, so a day made again, in any order, comes out the same. What goes
+live is `ml.training.promotion`.
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from ml.contracts.outputs import RELEASE_DECISIONS
-from ml.contracts.store import TableStore
-from ml.training.candidate import FittedModel, load_evaluated, load_fitted
+from ml.training.candidate import FittedModel, load_fitted
 from ml.training.releases import Release, ReleaseStore
 from ml.training.trial import Trial
 
@@ -23,31 +22,31 @@ NO_RELEASE = "none"
 
 
 def decide(
-    trial: Trial, *, day: date, candidate: Path, releases: ReleaseStore, store: TableStore, made_from: Mapping[str, str], card: str
+    trial: Trial,
+    *,
+    day: date,
+    candidate: Path,
+    releases: ReleaseStore,
+    last_full_fit: pa.Table | None,
+    made_from: Mapping[str, str],
+    card: str,
 ) -> pa.Table:
-    """Make a release of the candidate, let it go live if the gate did, and return the day's `release_decisions` row."""
+    """Make a release of the candidate and return the day's `release_decisions` row.
+
+    `last_full_fit` is that row of the day the candidate started from; None for a full fit.
+    """
     release = releases.add(candidate, day=day, made_from=made_from, documents={"model_card.md": card})
-    live = releases.current()
-    goes_live = trial.decision.promoted and (live is None or live.day <= day)
-    if goes_live:
-        releases.promote(release.release_id, reason=trial.decision.reason)
-    in_force = release.release_id if trial.decision.promoted else _in_force_id(day, releases=releases, store=store)
-    return _row(trial, candidate=release.release_id, is_live=goes_live, in_force=in_force)
+    in_force = release.release_id if trial.decision.passed else _own_release(last_full_fit)
+    return _row(trial, candidate=release.release_id, day=_day_of(last_full_fit, releases), in_force=in_force)
 
 
-def undecided(trial: Trial, *, day: date, releases: ReleaseStore, store: TableStore) -> pa.Table:
-    """The `release_decisions` row of a day without a candidate: what was in force stays."""
-    return _row(trial, candidate=None, is_live=False, in_force=_in_force_id(day, releases=releases, store=store))
-
-
-def in_force_before(day: date, *, releases: ReleaseStore, store: TableStore) -> FittedModel | None:
-    """The measured model of the release in force before `day`; None where none has ever passed."""
-    release_id = _in_force_id(day, releases=releases, store=store)
-    return load_evaluated(releases.get(release_id).directory) if release_id else None
+def undecided(trial: Trial, *, releases: ReleaseStore, last_full_fit: pa.Table | None) -> pa.Table:
+    """The `release_decisions` row of a day without a candidate."""
+    return _row(trial, candidate=None, day=_day_of(last_full_fit, releases), in_force=_own_release(last_full_fit))
 
 
 def released_model(decisions: pa.Table, *, releases: ReleaseStore) -> tuple[Release, FittedModel] | None:
-    """The release in force that a day's `release_decisions` name, and its model; None where none has ever passed."""
+    """The release in force that a day's `release_decisions` name, and its model; None where there is none."""
     release_id = decisions.column("release_id")[0].as_py()
     if release_id is None:
         return None
@@ -55,23 +54,25 @@ def released_model(decisions: pa.Table, *, releases: ReleaseStore) -> tuple[Rele
     return release, load_fitted(release.directory)
 
 
-def _row(trial: Trial, *, candidate: str | None, is_live: bool, in_force: str | None) -> pa.Table:
+def _own_release(decisions: pa.Table | None) -> str | None:
+    """The release a day made itself and that passed."""
+    if decisions is None or not decisions.column("has_passed")[0].as_py():
+        return None
+    found: str | None = decisions.column("candidate_release_id")[0].as_py()
+    return found
+
+
+def _day_of(decisions: pa.Table | None, releases: ReleaseStore) -> date | None:
+    release_id = None if decisions is None else decisions.column("candidate_release_id")[0].as_py()
+    return releases.get(release_id).day if release_id else None
+
+
+def _row(trial: Trial, *, candidate: str | None, day: date | None, in_force: str | None) -> pa.Table:
     row = {
         "candidate_release_id": candidate,
-        "has_passed": trial.decision.promoted,
-        "is_live": is_live,
+        "has_passed": trial.decision.passed,
+        "last_full_fit": day,
         "reason": trial.decision.reason,
         "release_id": in_force,
     }
     return RELEASE_DECISIONS.conform(pa.Table.from_pylist([row], schema=RELEASE_DECISIONS.schema))
-
-
-def _in_force_id(day: date, *, releases: ReleaseStore, store: TableStore) -> str | None:
-    live = releases.current()
-    if live is not None and live.day < day:
-        return live.release_id
-    earlier = [written for written in store.days(RELEASE_DECISIONS.name) if written < day]
-    if not earlier:
-        return None
-    found: str | None = store.read(RELEASE_DECISIONS, day=earlier[-1]).column("release_id")[0].as_py()
-    return found

@@ -1,4 +1,4 @@
-"""A candidate put to the test beside its baselines and the live release, and the gate's verdict.
+"""A candidate put to the test beside its baselines and the last full fit, and the gate's verdict.
 
 Everything is measured on the candidate's own test window with inputs from before
 it; the baselines are fitted here, on those inputs.
@@ -26,12 +26,12 @@ from ml.models.text_only import TextOnly
 from ml.training.candidate import Candidate, FittedModel, TrainingTables
 
 Progress = Callable[[int, int], None]
-LIVE = "live_release"
+LAST_FULL_FIT = "last_full_fit"
 
 
 @dataclass(frozen=True)
 class Trial:
-    """The tables `evaluation` and `model_comparisons`, and whether the candidate may go live."""
+    """The tables `evaluation` and `model_comparisons`, and whether the candidate passed."""
 
     evaluation: pa.Table
     comparisons: pa.Table
@@ -44,35 +44,47 @@ def baselines() -> tuple[Recommender, ...]:
 
 
 def put_to_trial(
-    candidate: Candidate, *, tables: TrainingTables, live: FittedModel | None, config: PipelineConfig, progress: Progress | None = None
+    candidate: Candidate,
+    *,
+    tables: TrainingTables,
+    last_full_fit: FittedModel | None,
+    config: PipelineConfig,
+    progress: Progress | None = None,
 ) -> Trial:
-    """Measure the candidate, the baselines and, where it may be compared, the live release; then judge.
+    """Measure the candidate, the baselines and, where the candidate started from one, the last full fit; then judge.
 
-    `live` is the measured model of the release in force. One that knows events of the test
-    window would know its answers; it is left out, and the verdict says so.
+    `last_full_fit` is the measured model of the day the candidate started from, so its row says what
+    the shorter training did to quality. One that knows events of the test window would know its
+    answers; it is left out, and the verdict says so.
     """
     inputs = tables.inputs(config=config, as_of=candidate.split.test_start)
     truth = held_out(tables.interactions, inputs=inputs, start=candidate.split.test_start, end=candidate.split.end)
     ours = candidate.evaluated.model
     models: dict[str, Scorer] = {ours.name: ours}
     for baseline in baselines():
-        models[baseline.name] = baseline.fit(inputs, rng=np.random.default_rng(config.evaluation.seed))
-    comparable = live is not None and live.as_of <= inputs.as_of
-    if live is not None and comparable:
-        models[LIVE] = _realigned(live, inputs=inputs)
+        models[baseline.name] = fitted_baseline(baseline, inputs=inputs, config=config)
+    comparable = last_full_fit is not None and last_full_fit.as_of <= inputs.as_of
+    if last_full_fit is not None and comparable:
+        models[LAST_FULL_FIT] = realigned(last_full_fit, inputs=inputs)
     if not truth.relevant_UI.nnz:
         return untried("the test window holds no new like of a user known before it")
     evaluation = evaluate(models, inputs=inputs, truth=truth, config=config.evaluation, progress=progress)
-    decision = judge(evaluation, candidate=ours.name, live=LIVE if comparable else None, config=config.evaluation)
-    if live is not None and not comparable:
-        decision = GateDecision(decision.promoted, f"{decision.reason} The release in force knows events of this test and was left out.")
+    decision = judge(evaluation, candidate=ours.name, incumbent=LAST_FULL_FIT if comparable else None, config=config.evaluation)
+    if last_full_fit is not None and not comparable:
+        decision = GateDecision(decision.passed, f"{decision.reason} The last full fit knows events of this test and was left out.")
     return Trial(evaluation.table, compare(evaluation, model=ours.name, config=config.evaluation), decision)
+
+
+def fitted_baseline(baseline: Recommender, *, inputs: ModelInputs, config: PipelineConfig) -> Recommender:
+    """A baseline fitted as every trial fits it."""
+    return baseline.fit(inputs, rng=np.random.default_rng(config.evaluation.seed))
 
 
 def untried(reason: str) -> Trial:
     """The trial of a day on which nothing could be measured."""
-    return Trial(EVALUATION.empty(), MODEL_COMPARISONS.empty(), GateDecision(False, f"Not promoted: {reason}."))
+    return Trial(EVALUATION.empty(), MODEL_COMPARISONS.empty(), GateDecision(False, f"Refused: {reason}."))
 
 
-def _realigned(live: FittedModel, *, inputs: ModelInputs) -> Realigned:
-    return Realigned(live.model, model_users=live.users, model_items=live.items, model_as_of=live.as_of, inputs=inputs)
+def realigned(fitted: FittedModel, *, inputs: ModelInputs) -> Realigned:
+    """An earlier model over the users and items of these inputs."""
+    return Realigned(fitted.model, model_users=fitted.users, model_items=fitted.items, model_as_of=fitted.as_of, inputs=inputs)

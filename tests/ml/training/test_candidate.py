@@ -1,22 +1,28 @@
 """A candidate knows only what it may, round-trips, and goes live through the gate alone."""
 
-from datetime import timedelta
+import dataclasses
+from datetime import date, timedelta
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from ml.config import PipelineConfig
 from ml.config.pipeline import EvaluationConfig, ModelConfig
 from ml.contracts.behaviour import ITEMS
+from ml.contracts.manifest import Recipe
 from ml.contracts.meaning import ITEM_EMBEDDINGS, ITEM_INTERESTS, KNOWLEDGE_GRAPH
-from ml.contracts.outputs import RELEASE_DECISIONS
-from ml.contracts.store import TableStore
 from ml.contracts.vectors import matrix_to_vectors
+from ml.evaluation.gate import GateDecision
+from ml.models.interest_gnn import InterestGNN
 from ml.training.candidate import Candidate, NoCandidate, TrainingTables, load_candidate, save_candidate, train_candidate
+from ml.training.candidates import CandidateStore
 from ml.training.model_card import model_card
+from ml.training.promotion import consider
 from ml.training.releases import ReleaseStore
-from ml.training.releasing import decide, in_force_before, released_model, undecided
+from ml.training.releasing import decide, released_model, undecided
+from ml.training.schedule import last_full_fit
 from ml.training.trial import put_to_trial, untried
 from tests.ml.evaluation.interaction_rows import at, interactions
 
@@ -70,7 +76,7 @@ def candidate() -> Candidate:
 
 @pytest.fixture(scope="module")
 def trial(candidate):
-    return put_to_trial(candidate, tables=two_tastes(), live=None, config=CONFIG)
+    return put_to_trial(candidate, tables=two_tastes(), last_full_fit=None, config=CONFIG)
 
 
 def test_the_measured_model_knows_nothing_of_the_test(candidate) -> None:
@@ -119,22 +125,86 @@ def test_a_saved_candidate_scores_as_before(candidate, tmp_path) -> None:
 
 
 def test_two_tastes_pass_the_gate_and_popularity_does_not(trial) -> None:
-    assert trial.decision.promoted, trial.decision.reason
+    assert trial.decision.passed, trial.decision.reason
     models = set(trial.evaluation.column("model").to_pylist())
     assert models == {"interest_gnn", "popularity", "item_knn", "ease", "text_only"}
 
 
-def test_the_live_release_is_measured_beside_the_candidate(candidate) -> None:
-    trial = put_to_trial(candidate, tables=two_tastes(), live=candidate.evaluated, config=CONFIG)
+def test_the_last_full_fit_is_measured_beside_the_candidate(candidate) -> None:
+    trial = put_to_trial(candidate, tables=two_tastes(), last_full_fit=candidate.evaluated, config=CONFIG)
     rows = {row["baseline"]: row for row in trial.comparisons.to_pylist() if row["metric"] == "ndcg@10"}
-    assert rows["live_release"]["difference"] == 0.0
-    assert "holds against the live release" in trial.decision.reason
+    assert rows["last_full_fit"]["difference"] == 0.0
+    assert "holds against the last full fit" in trial.decision.reason
 
 
-def test_a_live_release_that_knows_the_answers_is_left_out(candidate) -> None:
-    trial = put_to_trial(candidate, tables=two_tastes(), live=candidate.released, config=CONFIG)
-    assert "live_release" not in trial.evaluation.column("model").to_pylist()
+def test_a_full_fit_that_knows_the_answers_is_left_out(candidate) -> None:
+    trial = put_to_trial(candidate, tables=two_tastes(), last_full_fit=candidate.released, config=CONFIG)
+    assert "last_full_fit" not in trial.evaluation.column("model").to_pylist()
     assert "was left out" in trial.decision.reason
+
+
+def known_at(moment) -> TrainingTables:
+    tables = two_tastes()
+    known = pc.less(tables.interactions.column("last_event_at"), pa.scalar(moment))
+    return dataclasses.replace(tables, interactions=tables.interactions.filter(known))
+
+
+@pytest.fixture(scope="module")
+def earlier() -> Candidate:
+    found = train_candidate(known_at(END - timedelta(days=3)), config=CONFIG, as_of=END - timedelta(days=3))
+    assert isinstance(found, Candidate)
+    return found
+
+
+@pytest.fixture(scope="module")
+def warm(earlier) -> Candidate:
+    found = train_candidate(two_tastes(), config=CONFIG, as_of=END, last_full_fit=earlier)
+    assert isinstance(found, Candidate)
+    return found
+
+
+def test_a_day_between_full_fits_starts_from_the_last_one(earlier, warm, candidate) -> None:
+    assert warm.last_full_fit == earlier.released.as_of
+    assert len(warm.history) == CONFIG.model.warm_epochs
+    assert warm.split == candidate.split
+    assert not np.array_equal(warm.released.model.item_vectors, candidate.released.model.item_vectors)
+
+
+def test_the_measured_model_of_a_warm_day_never_saw_the_test(earlier, warm) -> None:
+    assert earlier.evaluated.as_of <= warm.evaluated.as_of == warm.split.test_start
+    tables = two_tastes()
+    late = pc.greater_equal(tables.interactions.column("last_event_at"), pa.scalar(warm.split.test_start))
+    items = pc.if_else(late, tables.interactions.column("item_id")[0], tables.interactions.column("item_id"))
+    position = tables.interactions.schema.get_field_index("item_id")
+    other = dataclasses.replace(tables, interactions=tables.interactions.set_column(position, "item_id", items))
+    again = train_candidate(other, config=CONFIG, as_of=END, last_full_fit=earlier)
+    assert np.array_equal(again.evaluated.model.item_vectors, warm.evaluated.model.item_vectors)
+
+
+def test_a_warm_day_is_the_same_from_memory_and_from_disk(earlier, warm, tmp_path) -> None:
+    store, day = CandidateStore(tmp_path), (END - timedelta(days=3)).date()
+    store.write(earlier, day=day, recipe=Recipe("v", {}))
+    again = train_candidate(two_tastes(), config=CONFIG, as_of=END, last_full_fit=store.read(day))
+    assert np.array_equal(again.released.model.score(np.arange(NUM_USERS)), warm.released.model.score(np.arange(NUM_USERS)))
+
+
+def test_without_a_full_fit_that_trained_a_day_is_one_itself(candidate) -> None:
+    found = train_candidate(two_tastes(), config=CONFIG, as_of=END, last_full_fit=NoCandidate("too young"))
+    assert found.last_full_fit is None
+    assert np.array_equal(found.released.model.item_vectors, candidate.released.model.item_vectors)
+
+
+def test_late_events_that_move_the_test_before_the_full_fits_make_a_full_fit(candidate) -> None:
+    # Started from the later day, the measured model would know its own test.
+    found = train_candidate(known_at(END - timedelta(days=3)), config=CONFIG, as_of=END - timedelta(days=3), last_full_fit=candidate)
+    assert found.last_full_fit is None
+
+
+def test_full_fits_are_counted_from_the_start() -> None:
+    start = date(2024, 1, 1)
+    found = [last_full_fit(start + timedelta(days=day), start=start, every_days=3) for day in range(7)]
+    assert found == [None, start, start, None, date(2024, 1, 4), date(2024, 1, 4), None]
+    assert last_full_fit(start + timedelta(days=5), start=start, every_days=1) is None
 
 
 def test_too_little_history_is_no_failure(tmp_path) -> None:
@@ -150,38 +220,95 @@ def test_too_little_history_is_no_failure(tmp_path) -> None:
     assert isinstance(found, NoCandidate)
     save_candidate(found, tmp_path / "c")
     assert load_candidate(tmp_path / "c") == found
-    store, day = TableStore(tmp_path / "tables"), END.date()
-    row = undecided(untried(found.reason), day=day, releases=ReleaseStore(tmp_path / "releases"), store=store)
+    releases = ReleaseStore(tmp_path / "releases")
+    row = undecided(untried(found.reason), releases=releases, last_full_fit=None)
     assert row.column("release_id").to_pylist() == [None]
-    assert released_model(row, releases=ReleaseStore(tmp_path / "releases")) is None
+    assert released_model(row, releases=releases) is None
 
 
-def test_a_release_goes_live_and_stays_when_an_older_day_is_made_again(candidate, trial, tmp_path) -> None:
-    save_candidate(candidate, tmp_path / "c")
-    releases, store, day = ReleaseStore(tmp_path / "releases"), TableStore(tmp_path / "tables"), END.date()
+def decided(candidate, trial, *, day, tmp_path, last=None) -> pa.Table:
+    save_candidate(candidate, tmp_path / f"c{day}")
     card = model_card(candidate, trial=trial, config=CONFIG, dataset="tastes")
+    releases = ReleaseStore(tmp_path / "releases")
+    return decide(
+        trial, day=day, candidate=tmp_path / f"c{day}", releases=releases, last_full_fit=last, made_from={"space_id": "s"}, card=card
+    )
 
-    def decided(when):
-        return decide(trial, day=when, candidate=tmp_path / "c", releases=releases, store=store, made_from={"space_id": "s"}, card=card)
 
-    newest = decided(day)
-    store.write(RELEASE_DECISIONS, newest, day=day)
-    older = decided(day - timedelta(days=3))
-    assert newest.column("is_live").to_pylist() == [True]
-    assert older.column("is_live").to_pylist() == [False]
-    assert older.column("has_passed").to_pylist() == [True]
-    live = releases.current()
-    assert live is not None
-    assert live.release_id == newest.column("release_id")[0].as_py()
-    assert in_force_before(day, releases=releases, store=store) is None
-    known = in_force_before(day + timedelta(days=1), releases=releases, store=store)
-    assert known is not None
-    assert known.as_of == candidate.split.test_start
-    release, fitted = released_model(newest, releases=releases)
-    assert release == live
+def test_in_force_is_the_days_own_release_or_the_last_full_fits(candidate, trial, tmp_path) -> None:
+    day = END.date()
+    full = decided(candidate, trial, day=day, tmp_path=tmp_path)
+    refused = dataclasses.replace(trial, decision=GateDecision(False, "Refused: by hand."))
+    warm = decided(candidate, refused, day=day + timedelta(days=1), tmp_path=tmp_path, last=full)
+    assert full.column("release_id").to_pylist() == full.column("candidate_release_id").to_pylist()
+    assert warm.column("release_id").to_pylist() == full.column("candidate_release_id").to_pylist()
+    assert warm.column("last_full_fit").to_pylist() == [day]
+    # Neither passed: nobody's release.
+    worse = decided(candidate, refused, day=day, tmp_path=tmp_path)
+    assert decided(candidate, refused, day=day + timedelta(days=1), tmp_path=tmp_path, last=worse).column("release_id").to_pylist() == [
+        None
+    ]
+    release, fitted = released_model(full, releases=ReleaseStore(tmp_path / "releases"))
     assert fitted.as_of == END
-    # What a rollback names is what the days after it use, whatever passed since.
-    releases.promote(older.column("release_id")[0].as_py(), reason="by hand", force=True)
-    row = undecided(untried("a quiet day"), day=day + timedelta(days=1), releases=releases, store=store)
-    assert row.column("release_id").to_pylist() == older.column("release_id").to_pylist()
     assert "interest_gnn" in (release.directory / "model_card.md").read_text()
+
+
+def test_what_is_live_changes_no_decision(candidate, trial, tmp_path) -> None:
+    day, releases = END.date(), ReleaseStore(tmp_path / "releases")
+    first = decided(candidate, trial, day=day, tmp_path=tmp_path)
+    newer = decided(candidate, trial, day=day + timedelta(days=5), tmp_path=tmp_path)
+    releases.promote(newer.column("release_id")[0].as_py(), reason="by hand")
+    assert decided(candidate, trial, day=day, tmp_path=tmp_path) == first
+
+
+def promoted(candidate, decisions, tmp_path):
+    return consider(candidate, decisions=decisions, tables=two_tastes(), releases=ReleaseStore(tmp_path / "releases"), config=CONFIG)
+
+
+def test_the_newest_release_that_holds_goes_live_and_older_ones_never(candidate, trial, tmp_path) -> None:
+    day, releases = END.date(), ReleaseStore(tmp_path / "releases")
+    first = decided(candidate, trial, day=day, tmp_path=tmp_path)
+    older = decided(candidate, trial, day=day - timedelta(days=3), tmp_path=tmp_path)
+    newer = decided(candidate, trial, day=day + timedelta(days=3), tmp_path=tmp_path)
+    assert promoted(candidate, first, tmp_path).is_live
+    assert "is live and newer" in promoted(candidate, older, tmp_path).reason
+    assert releases.current_id() == first.column("release_id")[0].as_py()
+    found = promoted(candidate, newer, tmp_path)
+    assert found.is_live
+    assert "holds against the live release" in found.reason
+    assert promoted(candidate, newer, tmp_path).reason == "It is live already."
+
+
+def test_a_release_that_loses_to_the_live_one_stays_where_it_is(candidate, trial, tmp_path) -> None:
+    day, releases = END.date(), ReleaseStore(tmp_path / "releases")
+    good = decided(candidate, trial, day=day, tmp_path=tmp_path)
+    assert promoted(candidate, good, tmp_path).is_live
+    bad = dataclasses.replace(
+        candidate, evaluated=dataclasses.replace(candidate.evaluated, model=reversed_scores(candidate.evaluated.model))
+    )
+    # It passed its own gate, say with another margin; live it must not go.
+    row = decided(bad, trial, day=day + timedelta(days=1), tmp_path=tmp_path)
+    found = promoted(bad, row, tmp_path)
+    assert not found.is_live
+    assert found.reason.startswith("Not promoted:")
+    assert releases.current_id() == good.column("release_id")[0].as_py()
+
+
+def test_a_refused_candidate_is_not_considered_and_a_torn_live_one_is_replaced(candidate, trial, tmp_path) -> None:
+    day, releases = END.date(), ReleaseStore(tmp_path / "releases")
+    refused = dataclasses.replace(trial, decision=GateDecision(False, "Refused: by hand."))
+    assert promoted(candidate, decided(candidate, refused, day=day, tmp_path=tmp_path), tmp_path).reason == "Refused: by hand."
+    first = decided(candidate, trial, day=day, tmp_path=tmp_path)
+    assert promoted(candidate, first, tmp_path).is_live
+    (releases.root / first.column("release_id")[0].as_py() / "model_card.md").unlink()
+    newer = decided(candidate, trial, day=day + timedelta(days=1), tmp_path=tmp_path)
+    found = promoted(candidate, newer, tmp_path)
+    assert found.is_live
+    assert "could not be read" in found.reason
+
+
+def reversed_scores(model: InterestGNN) -> InterestGNN:
+    other = InterestGNN(model.chosen_config)
+    other._user_vectors_UD, other._item_vectors_ID = -model.user_vectors, model.item_vectors
+    other._popularity_I = -model._popularity_I
+    return other

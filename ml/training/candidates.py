@@ -1,0 +1,62 @@
+"""Candidates as folders, one a day, each with its manifest beside it: `<candidates>/<day>/` and `<day>.json`."""
+
+from datetime import date
+from pathlib import Path
+
+from ml.contracts.contract import partition_name
+from ml.contracts.files import sha256_of, whole_directory
+from ml.contracts.manifest import Manifest, Recipe, is_whole, read_manifest
+from ml.errors import MissingTableError
+from ml.training.candidate import TrainingOutcome, load_candidate, save_candidate
+
+NAME = "candidate"
+
+
+class CandidateStore:
+    """What training came to on each day of one dataset."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def directory(self, day: date) -> Path:
+        """The folder of one day's candidate."""
+        return self.root / partition_name(day)
+
+    def manifest(self, day: date) -> Manifest | None:
+        """What a candidate was made from; None where none was finished."""
+        return read_manifest(self._manifest_path(day))
+
+    def is_made_from(self, recipe: Recipe, *, day: date) -> bool:
+        """Whether a candidate of exactly this recipe is there already, by its manifest; its bytes are not read."""
+        manifest = self.manifest(day)
+        return manifest is not None and manifest.recipe == recipe and self.directory(day).exists()
+
+    def is_whole(self, day: date) -> bool:
+        """Whether a candidate holds exactly the bytes its manifest names; reads all of it."""
+        manifest = self.manifest(day)
+        return manifest is not None and is_whole(self.directory(day), manifest)
+
+    def write(self, outcome: TrainingOutcome, *, day: date, recipe: Recipe) -> Path:
+        """Write a candidate, whole or not at all, then its manifest; returns the folder."""
+        with whole_directory(self.directory(day)) as folder:
+            save_candidate(outcome, folder)
+        directory = self.directory(day)
+        num_bytes = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+        Manifest(NAME, day, 1, num_bytes, sha256_of(directory), latest=None, recipe=recipe).write(self._manifest_path(day))
+        return directory
+
+    def read(self, day: date) -> TrainingOutcome:
+        """A day's candidate; raises `MissingTableError` where none was finished."""
+        self.digest(day)
+        return load_candidate(self.directory(day))
+
+    def digest(self, day: date) -> str:
+        """The sha256 of a day's candidate; raises `MissingTableError` where none was finished."""
+        manifest = self.manifest(day)
+        if manifest is None:
+            known = sorted(path.stem for path in self.root.glob("????-??-??.json"))
+            raise MissingTableError(NAME, partition_name(day), known)
+        return manifest.sha256
+
+    def _manifest_path(self, day: date) -> Path:
+        return self.root / f"{partition_name(day)}.json"
