@@ -71,6 +71,8 @@ class ModelConfig(_Section):
     embedding_size: PositiveInt = Field(64, description="dimensions of a node vector")
     num_layers: int = Field(2, ge=1, le=4, description="propagation layers")
     epochs: PositiveInt = Field(40, description="epochs at most")
+    warm_epochs: PositiveInt = Field(5, description="epochs of a fit that starts from an earlier one")
+    full_fit_every_days: PositiveInt = Field(7, description="days between full fits; the days in between start from the last one")
     patience: PositiveInt = Field(4, description="epochs without gain on the validation slice before stopping")
     batch_size: PositiveInt = Field(4096, description="positives per step")
     num_negatives: PositiveInt = Field(1024, description="sampled negatives per step, shared by the batch")
@@ -131,6 +133,14 @@ class MonitoringConfig(_Section):
     min_drift_score: PositiveFloat = Field(0.1, description="distance below which nothing counts as drift")
     noise_factor: PositiveFloat = Field(1.5, description="times the largest distance among the reference's own weeks that is still noise")
     max_drifted_share: float = Field(0.5, gt=0, le=1, description="share of a group's columns drifted at which the check fails")
+    volume_days: PositiveInt = Field(28, description="days before that a day's rows and nulls are held against")
+    min_volume_days: PositiveInt = Field(7, description="days before that are needed to say anything")
+    min_volume_rows: PositiveInt = Field(50, description="usual rows a day below which a count says nothing")
+    unusual_volume_factor: PositiveFloat = Field(3.0, description="times more or fewer rows than usual that is worth a look")
+    max_volume_factor: PositiveFloat = Field(10.0, description="times more or fewer rows than usual that stops the run")
+    unusual_null_rise: PositiveFloat = Field(0.2, description="rise of a column's share of nulls that is worth a look")
+    max_null_rise: PositiveFloat = Field(0.5, description="rise of a column's share of nulls that stops the run")
+    max_unknown_events: float = Field(0.05, gt=0, le=1, description="share of events of unknown type that stops the run")
     seed: int = Field(7, description="seed of sampling")
 
 

@@ -15,10 +15,13 @@ import torch
 
 from ml.config.pipeline import ModelConfig
 from ml.ids import FloatArray, IntArray
+from ml.models.checkpoints import Checkpoints
 from ml.models.device import resolve_device
+from ml.models.fingerprints import fingerprint_of
 from ml.models.fitting import Epoch, Progress, best_epoch, train
 from ml.models.inputs import ModelInputs
 from ml.models.network import InterestNetwork
+from ml.models.network_state import NetworkState, start_from
 from ml.models.propagation import Vectors
 from ml.models.recommender import require_known_users
 from ml.models.sampling import likes_to_learn
@@ -30,6 +33,7 @@ _FACTORS = (0.0, 0.25, 0.5, 0.75, 1.25, 1.5, 2.0)
 
 _CONFIG = "config/"
 _RELATION = "relation_weight/"
+_NETWORK = "network"
 
 
 class InterestGNN:
@@ -43,11 +47,15 @@ class InterestGNN:
     name: ClassVar[str] = "interest_gnn"
 
     def __init__(self, config: ModelConfig | None = None) -> None:
-        """Unfitted. After `fit`, `chosen_config` is `config` with what the validation slice chose."""
+        """Unfitted. After `fit`, `chosen_config` is `config` with what the validation slice chose.
+
+        `network_state` is then what a later fit can start from.
+        """
         self.config = config or ModelConfig()
         self.chosen_config = self.config
         self.history: tuple[Epoch, ...] = ()
         self.relation_weights: dict[str, float] = {}
+        self.network_state: NetworkState | None = None
         self._user_vectors_UD: FloatArray = np.zeros((0, 0), dtype=np.float32)
         self._item_vectors_ID: FloatArray = np.zeros((0, 0), dtype=np.float32)
         self._popularity_I: FloatArray = np.zeros(0, dtype=np.float32)
@@ -64,16 +72,35 @@ class InterestGNN:
         return self._item_vectors_ID
 
     def fit(
-        self, inputs: ModelInputs, *, rng: np.random.Generator, validation_UI: sp.csr_array | None = None, progress: Progress | None = None
+        self,
+        inputs: ModelInputs,
+        *,
+        rng: np.random.Generator,
+        validation_UI: sp.csr_array | None = None,
+        progress: Progress | None = None,
+        start: NetworkState | None = None,
+        checkpoints: Path | None = None,
     ) -> Self:
         """Train for `config.epochs`; with `validation_UI` (new likes, in the inputs' vocabularies), stop early and choose.
 
         Chosen are the epoch with the best NDCG@10 and the strength of the popularity correction.
-        On one CPU and thread count, the same inputs and rng give the same bits; on CUDA, nearly.
+        With `start`, what is known from an earlier fit starts from there (`network_state`). With
+        `checkpoints` (a folder of this fit's own, removed at its end), a killed fit goes on where it was.
+        On one CPU and thread count, the same inputs, rng and start give the same bits, killed or not; on
+        CUDA, nearly. Raises `ConfigError` for a start of another shape.
         """
         device = resolve_device(self.config.device)
+        kept = (
+            Checkpoints(
+                checkpoints, fingerprint=fingerprint_of(inputs, config=self.config, rng=rng, validation_UI=validation_UI, start=start)
+            )
+            if checkpoints
+            else None
+        )
         validation = None if validation_UI is None else Validation.prepare(validation_UI, seen_UI=inputs.seen_UI, rng=rng)
         network = InterestNetwork(inputs, config=self.config, rng=rng, device=device)
+        if start is not None:
+            start_from(network, start, vocabularies=inputs.graph.vocabularies)
         self._popularity_I = log_popularity(inputs)
         self._correction = self.config.popularity_correction
 
@@ -88,16 +115,23 @@ class InterestGNN:
             generator=torch.Generator().manual_seed(int(rng.integers(2**63))),
             device=device,
             validate=validate if validation else None,
+            checkpoints=kept,
             progress=progress,
         )
+        self._finish(network, inputs, validation)
+        if kept is not None:
+            kept.remove()
+        return self
+
+    def _finish(self, network: InterestNetwork, inputs: ModelInputs, validation: Validation | None) -> None:
         self._take(network.unit_vectors())
         self.relation_weights = network.propagation.named_weights()
+        self.network_state = NetworkState.of(network, vocabularies=inputs.graph.vocabularies)
         if validation:
             self._correction = self._choose_correction(validation)
         self.chosen_config = self.config.model_copy(
             update={"epochs": max(best_epoch(self.history), 1), "popularity_correction": self._correction}
         )
-        return self
 
     def _take(self, vectors: Vectors) -> None:
         self._user_vectors_UD = vectors["user"].cpu().numpy()
@@ -121,18 +155,21 @@ class InterestGNN:
         return scores_BI
 
     def save(self, directory: Path) -> None:
-        """Write the final vectors and settings; the network itself is not needed to score."""
+        """Write the final vectors and settings, which score, and the network's state, which a later fit starts from."""
         chosen = {f"{_CONFIG}{key}": value for key, value in self.chosen_config.model_dump().items()}
         weights = {f"{_RELATION}{name}": weight for name, weight in self.relation_weights.items()}
         arrays = {"user_vectors": self._user_vectors_UD, "item_vectors": self._item_vectors_ID, "log_popularity": self._popularity_I}
         save_model(directory, name=self.name, parameters=chosen | weights, arrays=arrays)
+        if self.network_state is not None:
+            self.network_state.save(directory / _NETWORK)
 
     @classmethod
     def load(cls, directory: Path) -> Self:
-        """The model that `save` wrote; the training history is not part of it."""
+        """The model that `save` wrote; the training history is not part of it, nor is the network of a model older than warm starts."""
         parameters, arrays = load_model(directory, name=cls.name)
         model = cls(ModelConfig.model_validate(_below(parameters, _CONFIG)))
         model.relation_weights = {name: float(weight) for name, weight in _below(parameters, _RELATION).items()}
+        model.network_state = NetworkState.load(directory / _NETWORK) if (directory / _NETWORK).exists() else None
         model._correction = model.config.popularity_correction
         model._user_vectors_UD = arrays["user_vectors"].astype(np.float32, copy=False)
         model._item_vectors_ID = arrays["item_vectors"].astype(np.float32, copy=False)

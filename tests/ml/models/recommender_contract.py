@@ -109,7 +109,7 @@ class RecommenderContract:
         type(model).load(tmp_path / "first").save(tmp_path / "second")
         names = sorted(path.relative_to(tmp_path / "first") for path in (tmp_path / "first").rglob("*") if path.is_file())
         assert names
-        assert {name.suffix for name in names} <= {".safetensors", ".json"}
+        assert {name.suffix for name in names} <= {".safetensors", ".json", ".parquet"}
         for name in names:
             assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
 
