@@ -8,6 +8,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from ml.errors import InterestGraphError
@@ -18,14 +19,16 @@ DBT = Path(sys.executable).with_name("dbt")
 
 def manifest_path(home: Path) -> Path:
     """The parsed manifest of the project as it is now; parses it if that was not done yet."""
-    target = home / "dbt" / _fingerprint()
+    target = home / "dbt" / project_fingerprint()
     manifest = target / "manifest.json"
     if not manifest.exists():
         _parse(target, scratch=home / "dbt" / f"parsing-{os.getpid()}")
     return manifest
 
 
-def _fingerprint() -> str:
+@cache
+def project_fingerprint() -> str:
+    """Changes when a model, a macro or a setting of the project does."""
     digest = hashlib.sha256()
     sources = (path for path in PROJECT.rglob("*") if path.suffix in {".sql", ".yml"} and "target" not in path.parts)
     for path in sorted(sources):

@@ -17,8 +17,7 @@ from orchestration.assets.text import text_assets
 from orchestration.console import STEP_LINES
 from orchestration.dbt_project import DBT, PROJECT
 from orchestration.environment import quiet_libraries, read_environment
-from orchestration.io import CandidateIOManager, ContractTableIOManager
-from orchestration.jobs import NIGHTLY, REFRESH
+from orchestration.jobs import BEHAVIOUR, NIGHTLY, REFRESH
 from orchestration.scope import Scope, load_scope
 from orchestration.sensors import landing_sensor
 
@@ -40,12 +39,10 @@ def build_definitions(scope: Scope) -> dg.Definitions:
     os.environ.update(dbt_environment(scope))
     return dg.Definitions(
         assets=[asset for factory in ASSET_FACTORIES for asset in factory(scope)],
-        jobs=[REFRESH],
+        jobs=[REFRESH, BEHAVIOUR],
         schedules=[NIGHTLY],
         sensors=[landing_sensor(scope)],
         resources={
-            "io_manager": ContractTableIOManager(scope.store),
-            "candidates": CandidateIOManager(scope.home.candidates),
             "dbt": DbtCliResource(project_dir=str(PROJECT), profiles_dir=str(PROJECT), dbt_executable=str(DBT)),
         },
         # One process per run: a step that starts its own would import torch again for every asset.

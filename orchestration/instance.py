@@ -6,15 +6,21 @@ from pathlib import Path
 
 import dagster as dg
 
-SETTINGS = Path(__file__).with_name("dagster.yaml")
+NAME = "dagster.yaml"
+EMBEDDED = Path(__file__).with_name(NAME)
+POSTGRES = Path(__file__).with_name("dagster-postgres.yaml")
+POSTGRES_URL = "DAGSTER_POSTGRES_URL"
 
 
 def prepare_instance(home: Path) -> Path:
-    """Make `DAGSTER_HOME` (default `<home>/dagster`) ready and name it in the environment; returns it."""
+    """Make `DAGSTER_HOME` (default `<home>/dagster`) ready and name it in the environment; returns it.
+
+    What lies there stays; a new one is kept in SQLite files, or in Postgres where `DAGSTER_POSTGRES_URL` is set.
+    """
     folder = Path(os.environ.setdefault("DAGSTER_HOME", str(home / "dagster")))
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / SETTINGS.name).exists():
-        shutil.copyfile(SETTINGS, folder / SETTINGS.name)
+    if not (folder / NAME).exists():
+        shutil.copyfile(POSTGRES if os.environ.get(POSTGRES_URL) else EMBEDDED, folder / NAME)
     return folder
 
 

@@ -1,11 +1,19 @@
-"""The one job that refreshes everything for a day, and its daily schedule."""
+"""The jobs that refresh a day, and the daily schedule."""
 
 import dagster as dg
+
+BEHAVIOUR_GROUPS = ("raw", "staging", "intermediate", "marts")
 
 REFRESH = dg.define_asset_job(
     "daily_refresh",
     selection=dg.AssetSelection.all(),
     description="Landing files in; marts, meaning, graph, model, recommendations, features and drift report out, for one day.",
+)
+
+BEHAVIOUR = dg.define_asset_job(
+    "behaviour_refresh",
+    selection=dg.AssetSelection.groups(*BEHAVIOUR_GROUPS),
+    description="Landing files and dbt over a range of days: what late, corrected or removed events have changed is built again.",
 )
 
 NIGHTLY = dg.build_schedule_from_partitioned_job(

@@ -1,19 +1,17 @@
 """The main job from the command line: bring one day of a dataset up to date.
 
-Two Dagster runs in this process: landing files and dbt over every day that is
-missing, then everything else for the day asked for. A run over the same files,
-settings and code is not repeated.
+One Dagster run of one partition in this process; what the day stands on and is
+missing is made on the way. A run over the same files, settings and code is not
+repeated.
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from ml.contracts import CONTRACTS
 from ml.contracts.files import write_text
@@ -22,9 +20,10 @@ from ml.intake.dataset import dataset_fingerprint
 from ml.intake.ingest import event_days
 from orchestration.definitions import build_definitions
 from orchestration.instance import open_instance
+from orchestration.jobs import REFRESH
 from orchestration.scope import Scope
+from orchestration.table_assets import RECOMPUTE_TAG
 
-BEHAVIOUR_GROUPS = ("raw", "staging", "intermediate", "marts")
 CODE = Path(__file__).resolve().parents[1]
 CODE_FOLDERS = ("ml", "orchestration", "transforms", "feature_repo", "monitoring")
 
@@ -49,7 +48,7 @@ class RunOutcome:
 
 def newest_day(scope: Scope) -> date:
     """The newest day with events, and never before the dataset's start."""
-    days = event_days(scope.dataset, config=scope.config.intake, now=datetime.now(UTC))
+    days = event_days(scope.dataset, config=scope.config.intake, now=datetime.now(UTC), landed=scope.home.landed)
     return max(days.last, scope.dataset.start)
 
 
@@ -61,7 +60,7 @@ def run(scope: Scope, *, day: date, force: bool = False) -> RunOutcome:
     if known.get("fingerprint") == fingerprint and not force and _is_complete(scope, day=day):
         return RunOutcome(day, reused=True, failed_checks=tuple(known["failed_checks"]), seconds=known["seconds"])
     started = datetime.now(UTC)
-    failed_checks = _execute(scope, day=day, first=scope.dataset.start)
+    failed_checks = _execute(scope, day=day, recompute=force)
     seconds = (datetime.now(UTC) - started).total_seconds()
     write_text(json.dumps({"fingerprint": fingerprint, "failed_checks": failed_checks, "seconds": seconds}), record)
     return RunOutcome(day, reused=False, failed_checks=tuple(failed_checks), seconds=seconds)
@@ -84,34 +83,16 @@ def run_fingerprint(scope: Scope) -> str:
     return digest.hexdigest()
 
 
-def _execute(scope: Scope, *, day: date, first: date) -> list[str]:
-    definitions = build_definitions(scope)
-    job = definitions.resolve_implicit_global_asset_job_def()
-    nodes = definitions.resolve_asset_graph().asset_nodes
-    behaviour = [node.key for node in nodes if node.is_executable and node.group_name in BEHAVIOUR_GROUPS]
-    rest = [node.key for node in nodes if node.is_executable and node.group_name not in BEHAVIOUR_GROUPS]
+def _execute(scope: Scope, *, day: date, recompute: bool) -> list[str]:
+    job = build_definitions(scope).resolve_job_def(REFRESH.name)
     with open_instance(scope.home.root) as instance:
-        span = {ASSET_PARTITION_RANGE_START_TAG: first.isoformat(), ASSET_PARTITION_RANGE_END_TAG: day.isoformat()}
-        failed = _execute_part(job, instance, behaviour, tags=span)
-        return failed + _execute_part(job, instance, rest, partition_key=day.isoformat())
-
-
-def _execute_part(
-    job: dg.JobDefinition,
-    instance: dg.DagsterInstance,
-    selection: Sequence[dg.AssetKey],
-    *,
-    partition_key: str | None = None,
-    tags: dict[str, str] | None = None,
-) -> list[str]:
-    result = job.execute_in_process(
-        instance=instance,
-        asset_selection=selection,
-        partition_key=partition_key,
-        tags=tags,
-        run_config={"loggers": {"console": {}}},
-        raise_on_error=False,
-    )
+        result = job.execute_in_process(
+            instance=instance,
+            partition_key=day.isoformat(),
+            tags={RECOMPUTE_TAG: "true"} if recompute else {},
+            run_config={"loggers": {"console": {}}},
+            raise_on_error=False,
+        )
     if not result.success:
         raise _failure(result)
     return [f"{found.asset_key.path[-1]}: {found.check_name}" for found in result.get_asset_check_evaluations() if not found.passed]

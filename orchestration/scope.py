@@ -3,7 +3,9 @@
 Born at the edge from the environment; below it only parts are handed on.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 
 import dagster as dg
@@ -12,7 +14,10 @@ from ml.config import DatasetHome, PipelineConfig, load_profile
 from ml.contracts.store import TableStore
 from ml.ids import UserIdBorder
 from ml.intake.dataset import Dataset, load_dataset
+from ml.training.candidates import CandidateStore
 from ml.training.releases import ReleaseStore
+from ml.training.schedule import last_full_fit
+from orchestration.artefacts import Artefact, artefact
 from orchestration.environment import Environment
 
 
@@ -35,6 +40,11 @@ class Scope:
         return ReleaseStore(self.home.releases)
 
     @cached_property
+    def candidates(self) -> CandidateStore:
+        """The dataset's trained candidates."""
+        return CandidateStore(self.home.candidates)
+
+    @cached_property
     def border(self) -> UserIdBorder:
         """Where user ids cross."""
         return UserIdBorder(self.dataset.name)
@@ -43,6 +53,18 @@ class Scope:
     def partitions(self) -> dg.DailyPartitionsDefinition:
         """One partition a UTC day from the dataset's start on; the first also holds all earlier history."""
         return dg.DailyPartitionsDefinition(start_date=self.dataset.start.isoformat(), timezone="UTC")
+
+    def artefact(self, name: str) -> Artefact:
+        """A table, or the candidate, by name."""
+        return artefact(name, store=self.store, candidates=self.candidates, start=self.dataset.start)
+
+    def last_full_fit(self, day: date) -> date | None:
+        """The day whose full fit `day` starts from; None where it is one itself."""
+        return last_full_fit(day, start=self.dataset.start, every_days=self.config.model.full_fit_every_days)
+
+    def full_fits_before(self, days: Iterable[date]) -> list[date]:
+        """The full fits that some of `days` start from, oldest first."""
+        return sorted({base for base in map(self.last_full_fit, days) if base is not None})
 
     def key(self, table: str) -> dg.AssetKey:
         """The asset key of a table: dataset name, table name, so that two datasets live side by side."""

@@ -1,33 +1,56 @@
-"""Asks for a refresh when the landing files change."""
+"""Asks for what new landing files have changed: the touched days' behaviour, and the newest day whole."""
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from ml.intake.dataset import dataset_fingerprint
-from ml.intake.ingest import event_days
-from orchestration.jobs import REFRESH
+from ml.intake.ingest import landed_days
+from ml.intake.reconcile import CHANGED, MARTS_DIFFER, days_in_state, reconcile
+from orchestration.jobs import BEHAVIOUR, REFRESH
 from orchestration.scope import Scope
+
+# Days that changed, in words, on the run that builds them again.
+CHANGED_DAYS_TAG = "interest_graph/changed_days"
+MAX_TAG_CHARACTERS = 200
 
 
 def landing_sensor(scope: Scope) -> dg.SensorDefinition:
-    """Compares the landing files' names, sizes and times with what was last seen."""
+    """Compares the landing files' names, sizes and times with what was last seen, then their events day by day with the raw tables."""
 
     @dg.sensor(
         name="new_landing_files",
-        job=REFRESH,
+        jobs=[REFRESH, BEHAVIOUR],
         minimum_interval_seconds=60,
-        description=f"When a landing file appears or changes, runs {REFRESH.name} for the newest complete day that has events.",
+        description=f"When a landing file appears or changes, runs {REFRESH.name} for the newest complete day that has events, and "
+        f"{BEHAVIOUR.name} over the days before it whose events changed since they were built.",
     )
     def new_landing_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         fingerprint = dataset_fingerprint(scope.dataset)
         if fingerprint == context.cursor:
             return dg.SkipReason("no landing file changed")
         now = datetime.now(UTC)
-        newest = event_days(scope.dataset, config=scope.config.intake, now=now).last
-        key = newest.isoformat()
-        if key not in scope.partitions.get_partition_keys(current_time=now):
-            return dg.SkipReason(f"the newest events are of {key}, a day that is not complete or lies before the dataset's start")
-        return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"{key}-{fingerprint}", partition_key=key)], cursor=fingerprint)
+        landed = landed_days(scope.dataset, config=scope.config.intake, now=now, landed=scope.home.landed)
+        last_complete = min(now.date() - timedelta(days=1), max(landed.column("day").to_pylist(), default=scope.dataset.start))
+        if last_complete < scope.dataset.start:
+            return dg.SkipReason(f"no day from the dataset's start, {scope.dataset.start}, on is complete")
+        found = reconcile(landed, store=scope.store, through=last_complete)
+        changed = [day for day in days_in_state(found, CHANGED, MARTS_DIFFER) if day < last_complete]
+        return dg.SensorResult(run_requests=requests(changed, newest=last_complete, fingerprint=fingerprint), cursor=fingerprint)
 
     return new_landing_files
+
+
+def requests(changed: Sequence[date], *, newest: date, fingerprint: str) -> list[dg.RunRequest]:
+    """One run over the span of the changed days, in which the unchanged ones are left as they are; then the newest day."""
+    asked = []
+    if changed:
+        tags = {
+            ASSET_PARTITION_RANGE_START_TAG: changed[0].isoformat(),
+            ASSET_PARTITION_RANGE_END_TAG: changed[-1].isoformat(),
+            CHANGED_DAYS_TAG: " ".join(day.isoformat() for day in changed)[:MAX_TAG_CHARACTERS],
+        }
+        asked.append(dg.RunRequest(run_key=f"changed-{fingerprint}", job_name=BEHAVIOUR.name, tags=tags))
+    return [*asked, dg.RunRequest(run_key=f"{newest}-{fingerprint}", job_name=REFRESH.name, partition_key=newest.isoformat())]

@@ -1,31 +1,76 @@
-"""The decorators that make a function of tables an asset, everything derived from the table's contract.
+"""The decorators that make a function of one day an asset of any number of days.
 
-Key, description, column schema, partitions, inputs and storage come from the
-contract and the scope; the decorated function names its input tables as
-parameters, calls one public function of `ml` and returns the table.
+Key, description, column schema, partitions, inputs and storage come from the names
+and contracts; the decorated function takes the day and its input tables as parameters,
+calls one public function of `ml` and returns what it made. What is common to all days
+is here: inputs as of the day, days that need not be made again, days others stand on.
 """
 
 import inspect
-from collections.abc import Callable, Sequence
-from datetime import date
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import Any
 
 import dagster as dg
+from pydantic import BaseModel
 
-from ml.contracts import TableContract
+from ml.contracts import CONTRACTS, TableContract
+from ml.contracts.manifest import Recipe
+from ml.days import as_of
+from orchestration.artefacts import Artefact, Metadata
+from orchestration.code_version import code_version
+from orchestration.partitions import DAYS_PER_RUN, mapping_of
+from orchestration.progress import Progress, logged_progress
 from orchestration.scope import Scope
 
 OWNER = "team:recommendations"
+# A run with this tag makes its days again although nothing they are made from changed.
+RECOMPUTE_TAG = "interest_graph/recompute"
 
 
-def partition_day(context: dg.AssetExecutionContext) -> date:
-    """The day of a run over a single partition."""
-    return date.fromisoformat(context.partition_key)
+@dataclass(frozen=True)
+class DayRun:
+    """One day of a run, as an asset's function sees it."""
+
+    day: date
+    log: Callable[[str], None]
+
+    @property
+    def as_of(self) -> datetime:
+        """The day's end, exclusive."""
+        return as_of(self.day)
+
+    def progress(self, what: str) -> Progress:
+        """A callback that logs how far `what` has come."""
+        return logged_progress(self.log, f"{self.day} {what}")
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a function made: the value to keep, and what people should see with it."""
+
+    value: Any
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DayCheck:
+    """A check of what was kept, judged on the newest day of every run, made again or not."""
+
+    spec: dg.AssetCheckSpec
+    judge: Callable[[date], dg.AssetCheckResult]
 
 
 def partition_days(context: dg.AssetExecutionContext) -> list[date]:
     """The days of a run over one partition or a range."""
     return [date.fromisoformat(key) for key in context.partition_keys]
+
+
+def wants_recompute(context: dg.AssetExecutionContext) -> bool:
+    """Whether the run is tagged to make its days again."""
+    return context.run.tags.get(RECOMPUTE_TAG) == "true"
 
 
 def column_schema(contract: TableContract) -> dg.TableSchema:
@@ -51,53 +96,121 @@ def contract_attributes(contract: TableContract) -> dict[str, Any]:
     }
 
 
-def table_asset(
-    scope: Scope, contract: TableContract, *, group: str, kinds: set[str], check_specs: Sequence[dg.AssetCheckSpec] = ()
-) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """An asset of one contract table; a function with `check_specs` yields their results beside its table."""
+def day_assets(
+    scope: Scope,
+    *names: str,
+    group: str,
+    kinds: set[str],
+    settings: BaseModel | tuple[BaseModel | str, ...] = (),
+    description: str | None = None,
+    checks: Sequence["DayCheck"] = (),
+    stands_on: Mapping[str, Artefact] | None = None,
+    needed_by_full_fits: bool = False,
+) -> Callable[[Callable[..., Made | tuple[Made, ...]]], dg.AssetsDefinition]:
+    """An asset per name, made together by a function of one day.
 
-    def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
-        made: dg.AssetsDefinition = dg.asset(
-            key=scope.key(contract.name),
-            ins=_inputs(scope, function),
-            check_specs=check_specs,
+    `settings` are all that the function is set by. With `stands_on`, the function also reads these
+    artefacts as they were on the day of the last full fit, as `scope.last_full_fit` names it.
+    With `needed_by_full_fits`, a missing day of that kind is made on the way.
+    """
+
+    def decorate(function: Callable[..., Made | tuple[Made, ...]]) -> dg.AssetsDefinition:
+        inputs = [name for name in inspect.signature(function).parameters if name != "run"]
+        version = code_version(function.__module__, settings=settings if isinstance(settings, tuple) else (settings,))
+        maker = DayMaker(scope, names, tuple(inputs), function, version, stands_on or {})
+
+        @dg.multi_asset(
+            name="_and_".join(names) if len(names) <= 2 else names[0],
+            specs=[_spec(scope, name, inputs=inputs, group=group, kinds=kinds, version=version, description=description) for name in names],
+            check_specs=[check.spec for check in checks],
             partitions_def=scope.partitions,
-            group_name=group,
-            owners=[OWNER],
-            kinds=kinds,
-            **contract_attributes(contract),
-        )(function)
+            backfill_policy=dg.BackfillPolicy.multi_run(DAYS_PER_RUN),
+        )
+        def made(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+            asked = partition_days(context)
+            missing = [day for day in scope.full_fits_before(asked) if not maker.is_whole(day)] if needed_by_full_fits else []
+            _make_days(context, maker, asked=asked, missing=missing)
+            yield from (dg.MaterializeResult(asset_key=scope.key(name)) for name in names)
+            yield from (check.judge(asked[-1]) for check in checks)
+
         return made
 
     return decorate
 
 
-def table_assets(
-    scope: Scope, contracts: Sequence[TableContract], *, name: str, group: str, kinds: set[str]
-) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """Several contract tables computed together; the function returns them as a tuple in this order."""
+@dataclass(frozen=True)
+class DayMaker:
+    """Makes one day of some assets, or finds that it need not."""
 
-    def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
-        made: dg.AssetsDefinition = dg.multi_asset(
-            name=name,
-            outs={
-                contract.name: dg.AssetOut(
-                    key=scope.key(contract.name),
-                    group_name=group,
-                    owners=[OWNER],
-                    kinds=kinds,
-                    **contract_attributes(contract),
-                )
-                for contract in contracts
-            },
-            ins=_inputs(scope, function),
-            partitions_def=scope.partitions,
-        )(function)
-        return made
+    scope: Scope
+    names: tuple[str, ...]
+    inputs: tuple[str, ...]
+    function: Callable[..., Made | tuple[Made, ...]]
+    version: str
+    stands_on: Mapping[str, Artefact]
 
-    return decorate
+    def is_whole(self, day: date) -> bool:
+        """Whether all of the day's assets are there, whatever they were made from."""
+        return all(self.scope.artefact(name).is_whole(day) for name in self.names)
+
+    def recipe(self, day: date) -> Recipe:
+        """What decides the day's bytes."""
+        digests = {name: self.scope.artefact(name).digest(day) for name in self.inputs}
+        base = self.scope.last_full_fit(day)
+        if base is not None:
+            digests |= {f"{name} of the last full fit": kept.digest(base) for name, kept in self.stands_on.items()}
+        return Recipe(self.version, digests)
+
+    def make(self, run: DayRun, *, recompute: bool) -> tuple[Made, ...] | None:
+        """Make and keep the day; None where all of it is there already, whole and made from the same."""
+        recipe = self.recipe(run.day)
+        kept = [self.scope.artefact(name) for name in self.names]
+        if not recompute and all(artefact.is_made_from(recipe, day=run.day) and artefact.is_whole(run.day) for artefact in kept):
+            return None
+        made = self.function(run, **{name: self.scope.artefact(name).read(run.day) for name in self.inputs})
+        several = made if isinstance(made, tuple) else (made,)
+        for artefact, one in zip(kept, several, strict=True):
+            artefact.write(one.value, day=run.day, recipe=recipe)
+        return several
 
 
-def _inputs(scope: Scope, function: Callable[..., Any]) -> dict[str, dg.AssetIn]:
-    names = [name for name in inspect.signature(function).parameters if name != "context"]
-    return {name: dg.AssetIn(key=scope.key(name)) for name in names}
+def _make_days(context: dg.AssetExecutionContext, maker: DayMaker, *, asked: Sequence[date], missing: Sequence[date]) -> None:
+    for day in sorted({*asked, *missing}):
+        started = time.monotonic()
+        made = maker.make(DayRun(day, context.log.info), recompute=wants_recompute(context) and day in asked)
+        seconds = {"seconds": time.monotonic() - started}
+        for place, name in enumerate(maker.names):
+            said = dict(made[place].metadata) | seconds if made else {"reused": True}
+            _say(context, maker.scope, name, day=day, asked=day in asked, said=said)
+
+
+def say_what_days_hold(
+    context: dg.AssetExecutionContext, scope: Scope, names: Sequence[str], *, asked: Sequence[date], made: Collection[date]
+) -> None:
+    """Metadata of every day asked for, and a materialization of every other day that was made on the way."""
+    for day in sorted({*asked, *made}):
+        for name in names:
+            _say(context, scope, name, day=day, asked=day in asked, said={} if day in made else {"reused": True})
+
+
+def _say(context: dg.AssetExecutionContext, scope: Scope, name: str, *, day: date, asked: bool, said: Metadata) -> None:
+    metadata = {**scope.artefact(name).describe(day), **said}
+    if asked:
+        context.add_asset_metadata(metadata, asset_key=scope.key(name), partition_key=day.isoformat())
+    else:
+        context.log_event(dg.AssetMaterialization(scope.key(name), partition=day.isoformat(), metadata=metadata))
+
+
+def _spec(
+    scope: Scope, name: str, *, inputs: Sequence[str], group: str, kinds: set[str], version: str, description: str | None
+) -> dg.AssetSpec:
+    contract = CONTRACTS.get(name)
+    return dg.AssetSpec(
+        scope.key(name),
+        deps=[dg.AssetDep(scope.key(upstream), partition_mapping=mapping_of(upstream)) for upstream in inputs],
+        group_name=group,
+        owners=[OWNER],
+        kinds=kinds,
+        code_version=version,
+        **(contract_attributes(contract) if contract else {"description": description}),
+    )

@@ -1,23 +1,30 @@
 """The dbt project as assets: staging, intermediate and marts, Parquet out.
 
 The warehouse file belongs to dbt alone; one pool keeps two runs from opening it
-at once. Everything downstream reads the marts' Parquet.
+at once. Everything downstream reads the marts' Parquet. One dbt process builds all
+days that need it, and none where none does.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import dagster as dg
-import pyarrow.parquet as pq
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
 
 from ml.contracts import CONTRACTS
-from ml.contracts.behaviour import MART_TABLES
-from orchestration.dbt_project import manifest_path
+from ml.contracts.behaviour import MART_TABLES, RAW_EVENTS, RAW_ITEMS
+from ml.contracts.contract import TableContract
+from ml.contracts.manifest import Recipe
+from ml.days import days_through
+from orchestration.dbt_project import manifest_path, project_fingerprint
+from orchestration.memory import bounded_memory
+from orchestration.partitions import SAME_DAY
 from orchestration.scope import Scope
-from orchestration.table_assets import OWNER, contract_attributes, partition_days
+from orchestration.table_assets import OWNER, contract_attributes, partition_days, say_what_days_hold, wants_recompute
+from orchestration.warehouse import damage, set_aside
 
 WAREHOUSE_POOL = "duckdb_writer"
 
@@ -52,6 +59,31 @@ class ScopedTranslator(DagsterDbtTranslator):  # type: ignore[misc]  # dagster-d
         described: Mapping[str, Any] = super().get_metadata(dbt_resource_props)
         return contract_attributes(contract)["metadata"] if contract else described
 
+    def get_code_version(self, dbt_resource_props: Mapping[str, Any]) -> str:  # noqa: ARG002  the base class's signature
+        """One for all models: macros and vars decide as much as a model's own SQL."""
+        return marts_version(self._scope)
+
+    def get_partition_mapping(
+        self,
+        dbt_resource_props: Mapping[str, Any],  # noqa: ARG002  the base class's signature
+        dbt_parent_resource_props: Mapping[str, Any],  # noqa: ARG002  the base class's signature
+    ) -> dg.PartitionMapping:
+        """Every model names the days it is built for; the history that `items` reads is dbt's own table."""
+        return SAME_DAY
+
+
+@dataclass(frozen=True)
+class MartDays:
+    """Days whose marts are not made from what is raw now: of events, and of snapshots (which all events before them decide)."""
+
+    events: tuple[date, ...]
+    snapshots: tuple[date, ...]
+
+    @property
+    def all(self) -> list[date]:
+        """All of them, oldest first."""
+        return sorted({*self.events, *self.snapshots})
+
 
 def behaviour_assets(scope: Scope) -> list[dg.AssetsDefinition]:
     """All dbt models as one operation over a day or a range of days."""
@@ -66,36 +98,96 @@ def behaviour_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         pool=WAREHOUSE_POOL,
     )
     def transforms(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
-        days = partition_days(context)
-        for table in MART_TABLES:
-            scope.store.directory(table.name).mkdir(parents=True, exist_ok=True)
-        variables = json.dumps(dbt_variables(scope, days[0].isoformat(), days[-1].isoformat()))
-        target = scope.home.root / "dbt" / f"run-{context.run_id}"
-        # Marts reach their files only when all of dbt is done: counted then, told then.
-        for event in list(dbt.cli(["build", "--vars", variables], context=context, target_path=target).stream()):
-            yield with_row_count(event, scope=scope, days=days)
+        asked = partition_days(context)
+        days = days_to_build(scope, through=asked[-1], also=asked if wants_recompute(context) else ())
+        if days.all:
+            yield from list(built(context, dbt, scope=scope, days=days))
+            seal_marts(scope, days)
+        else:
+            context.log.info(f"nothing is new for {asked[0]} to {asked[-1]}: dbt is not asked")
+            yield from (dg.Output(None, output_name=name) for name in sorted(context.selected_output_names))
+        say_what_days_hold(context, scope, [contract.name for contract in MART_TABLES], asked=asked, made=days.all)
 
     return [transforms]
 
 
-def with_row_count(event: object, *, scope: Scope, days: Sequence[date]) -> object:
-    """A mart's output with the rows its files hold for `days`; any other event as it is."""
-    if not isinstance(event, dg.Output):
-        return event
-    mart = next((contract for contract in MART_TABLES if event.output_name.endswith(f"__{contract.name}")), None)
-    if mart is None:
-        return event
-    num_rows = sum(pq.read_metadata(scope.store.path(mart.name, day)).num_rows for day in days)
-    return event.with_metadata({**event.metadata, "rows written": num_rows})
+def built(context: dg.AssetExecutionContext, dbt: DbtCliResource, *, scope: Scope, days: MartDays) -> Iterator[Any]:
+    """Events of one `dbt build`; over a new warehouse where the old one turns out to be unreadable."""
+    replace_broken_warehouse(context, scope, deep=False)
+    try:
+        yield from _build(context, dbt, scope=scope, days=days)
+    except dg.Failure:
+        raise
+    except Exception:
+        if not replace_broken_warehouse(context, scope, deep=True):
+            raise
+        yield from _build(context, dbt, scope=scope, days=days)
 
 
-def dbt_variables(scope: Scope, start_day: str, end_day: str) -> dict[str, Any]:
-    """What the dbt project is told: where tables lie, the range to build, what each event type is worth."""
+def _build(context: dg.AssetExecutionContext, dbt: DbtCliResource, *, scope: Scope, days: MartDays) -> list[Any]:
+    for table in MART_TABLES:
+        scope.store.directory(table.name).mkdir(parents=True, exist_ok=True)
+    target = scope.home.root / "dbt" / f"run-{context.run_id}"
+    # Marts reach their files only when all of dbt is done: nothing is told before.
+    return list(dbt.cli(["build", "--vars", json.dumps(dbt_variables(scope, days))], context=context, target_path=target).stream())
+
+
+def replace_broken_warehouse(context: dg.AssetExecutionContext, scope: Scope, *, deep: bool) -> bool:
+    """Set an unreadable warehouse aside, loudly; returns whether it was one."""
+    found = damage(scope.home.warehouse, deep=deep)
+    if found is None:
+        return False
+    aside = set_aside(scope.home.warehouse)
+    said = f"the warehouse cannot be read ({found}); set aside as {aside.name}, built again from the raw partitions. Nothing is lost."
+    context.log.error(said)
+    context.log_event(dg.AssetObservation(scope.key("int_events_deduplicated"), description=said, metadata={"set aside": str(aside)}))
+    return True
+
+
+def days_to_build(scope: Scope, *, through: date, also: Sequence[date] = ()) -> MartDays:
+    """Every day up to `through` whose marts are missing, torn or made from something else than is raw now."""
+    snapshots = [contract for contract in MART_TABLES if contract.grain == "snapshot"]
+    daily = [contract for contract in MART_TABLES if contract.grain == "daily"]
+
+    def outdated(contracts: Sequence[TableContract]) -> tuple[date, ...]:
+        return tuple(
+            day
+            for day in days_through(scope.dataset.start, through)
+            if day in also or not all(scope.store.is_made_from(each.name, mart_recipe(scope, each, day=day), day=day) for each in contracts)
+        )
+
+    return MartDays(outdated(daily), outdated(snapshots))
+
+
+def mart_recipe(scope: Scope, contract: TableContract, *, day: date) -> Recipe:
+    """A day's events decide its daily marts; its catalogue and all events before its end decide a snapshot."""
+    if contract.grain == "daily":
+        manifest = scope.store.manifest(RAW_EVENTS.name, day=day)
+        return Recipe(marts_version(scope), {RAW_EVENTS.name: manifest.sha256 if manifest else "missing"})
+    return Recipe(marts_version(scope), {each.name: scope.artefact(each.name).digest(day) for each in (RAW_EVENTS, RAW_ITEMS)})
+
+
+def marts_version(scope: Scope) -> str:
+    """Version of the SQL and of what each event is worth."""
+    return f"{project_fingerprint()}-{json.dumps(dict(scope.dataset.weights), sort_keys=True)}"
+
+
+def seal_marts(scope: Scope, days: MartDays) -> None:
+    """Check what dbt wrote, have it reach the disk, and write the manifests."""
+    for contract in MART_TABLES:
+        for day in days.snapshots if contract.grain == "snapshot" else days.events:
+            scope.store.seal(contract, day=day, recipe=mart_recipe(scope, contract, day=day))
+
+
+def dbt_variables(scope: Scope, days: MartDays) -> dict[str, Any]:
+    """What the dbt project is told: where tables lie, the days to build, what each event type is worth."""
     return {
         "tables_root": str(scope.home.tables),
         "first_day": scope.dataset.start.isoformat(),
-        "start_day": start_day,
-        "end_day": end_day,
+        "start_day": days.all[0].isoformat(),
+        "end_day": days.all[-1].isoformat(),
+        "only_days": [day.isoformat() for day in days.events],
+        "only_snapshot_days": [day.isoformat() for day in days.snapshots],
         "weights": dict(scope.dataset.weights),
     }
 
@@ -105,5 +197,5 @@ def dbt_environment(scope: Scope) -> dict[str, str]:
     return {
         "INTEREST_GRAPH_WAREHOUSE": str(scope.home.warehouse),
         "INTEREST_GRAPH_DBT_THREADS": str(scope.config.intake.threads),
-        "INTEREST_GRAPH_DBT_MEMORY_LIMIT": scope.config.intake.memory_limit,
+        "INTEREST_GRAPH_DBT_MEMORY_LIMIT": bounded_memory(scope.config.intake.memory_limit),
     }

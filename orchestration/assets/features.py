@@ -1,22 +1,24 @@
 """Feature tables for Feast, and putting the newest of them online."""
 
 from collections.abc import Iterator
+from datetime import date
 
 import dagster as dg
 import numpy as np
 import pyarrow as pa
 
 from feature_repo.publish import publish
-from ml.contracts.outputs import FEATURE_TABLES, ITEM_FEATURES, RECOMMENDATION_LISTS, USER_PROFILES
-from ml.days import as_of
+from ml.contracts.outputs import FEATURE_TABLES, ITEM_FEATURES, RECOMMENDATION_LISTS, RELEASE_DECISIONS, USER_PROFILES
 from ml.features.items import build_item_features
 from ml.features.lists import build_recommendation_lists
 from ml.features.profiles import build_user_profiles
 from ml.ids import FloatArray, Vocabulary
 from ml.training.releasing import NO_RELEASE, released_model
+from orchestration.assets.model import LIVE
+from orchestration.partitions import SAME_DAY
 from orchestration.progress import logged_progress
 from orchestration.scope import Scope
-from orchestration.table_assets import OWNER, partition_day, table_asset
+from orchestration.table_assets import OWNER, DayRun, Made, day_assets, partition_days
 
 GROUP = "features"
 KINDS = {"python", "parquet", "feast"}
@@ -28,19 +30,19 @@ PUBLISH_POOL = "feature_publish"
 def feature_assets(scope: Scope) -> list[dg.AssetsDefinition]:
     """Profiles, item features, recommendation lists, and the publish."""
     limit = scope.config.features.profile_interests
+    cold = scope.config.evaluation.cold_user_interactions
 
-    @table_asset(scope, USER_PROFILES, group=GROUP, kinds=KINDS)
+    @day_assets(scope, USER_PROFILES.name, group=GROUP, kinds=KINDS, settings=(f"{limit} {cold}",))
     def user_profiles(
-        context: dg.AssetExecutionContext,
+        run: DayRun,
         release_decisions: pa.Table,
         user_activity_daily: pa.Table,
         interactions: pa.Table,
         user_interests: pa.Table,
         interest_points: pa.Table,
-    ) -> pa.Table:
-        moment = as_of(partition_day(context))
+    ) -> Made:
         release_id, users, vectors_VD = release_vectors(scope, release_decisions, kind="user")
-        return build_user_profiles(
+        table = build_user_profiles(
             user_activity_daily,
             interactions=interactions,
             user_interests=user_interests,
@@ -48,25 +50,25 @@ def feature_assets(scope: Scope) -> list[dg.AssetsDefinition]:
             release_users=users,
             user_vectors_VD=vectors_VD,
             release_id=release_id,
-            as_of=moment,
-            created_at=moment,
+            as_of=run.as_of,
+            created_at=run.as_of,
             max_interests=limit,
-            cold_user_interactions=scope.config.evaluation.cold_user_interactions,
+            cold_user_interactions=cold,
         )
+        return Made(table)
 
-    @table_asset(scope, ITEM_FEATURES, group=GROUP, kinds=KINDS)
+    @day_assets(scope, ITEM_FEATURES.name, group=GROUP, kinds=KINDS, settings=(str(limit),))
     def item_features(
-        context: dg.AssetExecutionContext,
+        run: DayRun,
         release_decisions: pa.Table,
         items: pa.Table,
         item_popularity_daily: pa.Table,
         item_interests: pa.Table,
         interest_points: pa.Table,
         similar_items: pa.Table,
-    ) -> pa.Table:
-        moment = as_of(partition_day(context))
+    ) -> Made:
         release_id, known, vectors_JD = release_vectors(scope, release_decisions, kind="item")
-        return build_item_features(
+        table = build_item_features(
             items,
             item_popularity_daily=item_popularity_daily,
             item_interests=item_interests,
@@ -75,44 +77,54 @@ def feature_assets(scope: Scope) -> list[dg.AssetsDefinition]:
             release_items=known,
             item_vectors_JD=vectors_JD,
             release_id=release_id,
-            as_of=moment,
-            created_at=moment,
+            as_of=run.as_of,
+            created_at=run.as_of,
             max_interests=limit,
         )
+        return Made(table)
 
-    @table_asset(scope, RECOMMENDATION_LISTS, group=GROUP, kinds=KINDS)
+    @day_assets(scope, RECOMMENDATION_LISTS.name, group=GROUP, kinds=KINDS)
     def recommendation_lists(
-        context: dg.AssetExecutionContext,
+        run: DayRun,
         release_decisions: pa.Table,
         recommendations: pa.Table,
         user_activity_daily: pa.Table,
         items: pa.Table,
-    ) -> pa.Table:
-        moment = as_of(partition_day(context))
-        return build_recommendation_lists(
+    ) -> Made:
+        table = build_recommendation_lists(
             recommendations,
             users=Vocabulary("user", user_activity_daily.column("user_id")),
             items=items,
             release_id=release_vectors(scope, release_decisions, kind="user")[0],
-            as_of=moment,
-            created_at=moment,
+            as_of=run.as_of,
+            created_at=run.as_of,
         )
+        return Made(table)
 
     @dg.asset(
         key=scope.key(ONLINE),
-        deps=[scope.key(contract.name) for contract in FEATURE_TABLES],
+        deps=[dg.AssetDep(scope.key(name), partition_mapping=SAME_DAY) for name in (*(table.name for table in FEATURE_TABLES), LIVE)],
         partitions_def=scope.partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
         group_name=GROUP,
         owners=[OWNER],
         kinds={"feast", scope.config.features.online_store},
-        description="The day's feature tables online, read back and compared. An older day than the one online is left offline only.",
+        description="The newest day's feature tables online, read back and compared. Of a range, only its newest day; an older day than "
+        "the one online, or one whose release is not live, stays offline.",
         check_specs=[dg.AssetCheckSpec(ONLINE_CHECK, asset=scope.key(ONLINE), description="A sample of entities reads back as written.")],
         pool=PUBLISH_POOL,
     )
     def online_features(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
-        done = publish(
-            scope.home, config=scope.config.features, day=partition_day(context), progress=logged_progress(context.log.info, "rows online")
-        )
+        day = partition_days(context)[-1]
+        release_id = in_force(scope, day)
+        live_id = scope.releases.current_id()
+        if live_id not in {None, release_id}:
+            reason = (
+                f"not published: {day} is made by release {release_id}, but {live_id} is live; look-ups go on with the day that is online"
+            )
+            yield dg.MaterializeResult(metadata={"published": False, "reason": reason}, check_results=[unpublished(reason)])
+            return
+        done = publish(scope.home, config=scope.config.features, day=day, progress=logged_progress(context.log.info, "rows online"))
         # A mismatch raises inside publish; what is left to say is whether there was something to compare.
         said = dg.AssetCheckResult(check_name=ONLINE_CHECK, passed=True, metadata={"entities compared": done.num_checked})
         figures = {f"rows of {name}": number for name, number in done.num_rows.items()}
@@ -123,6 +135,19 @@ def feature_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         )
 
     return [user_profiles, item_features, recommendation_lists, online_features]
+
+
+def in_force(scope: Scope, day: date) -> str:
+    """The id of the release that made a day's features."""
+    found = scope.artefact(RELEASE_DECISIONS.name).read(day).column("release_id")[0].as_py()
+    return found or NO_RELEASE
+
+
+def unpublished(reason: str) -> dg.AssetCheckResult:
+    """A warning that look-ups still answer from an earlier day."""
+    return dg.AssetCheckResult(
+        check_name=ONLINE_CHECK, passed=False, severity=dg.AssetCheckSeverity.WARN, description=reason, metadata={"reason": reason}
+    )
 
 
 def release_vectors(scope: Scope, decisions: pa.Table, *, kind: str) -> tuple[str, Vocabulary, FloatArray]:

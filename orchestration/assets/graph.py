@@ -4,14 +4,13 @@ import dagster as dg
 import pyarrow as pa
 
 from ml.contracts.meaning import INTEREST_GRAPH, KNOWLEDGE_GRAPH
-from ml.days import as_of
 from ml.graph.build import build_interest_graph
 from ml.graph.summary import summarise
 from ml.graph.table import graph_to_table
 from ml.ids import Vocabulary
 from ml.knowledge.triples import build_knowledge_graph
 from orchestration.scope import Scope
-from orchestration.table_assets import partition_day, table_asset
+from orchestration.table_assets import DayRun, Made, day_assets
 
 GROUP = "graph"
 KINDS = {"python", "parquet"}
@@ -19,20 +18,21 @@ KINDS = {"python", "parquet"}
 
 def graph_assets(scope: Scope) -> list[dg.AssetsDefinition]:
     """Triples about items, then every typed edge."""
+    config = scope.config.graph
 
-    @table_asset(scope, KNOWLEDGE_GRAPH, group=GROUP, kinds=KINDS)
-    def knowledge_graph(items: pa.Table, raw_knowledge: pa.Table) -> pa.Table:
-        return build_knowledge_graph(items, raw_knowledge=raw_knowledge)
+    @day_assets(scope, KNOWLEDGE_GRAPH.name, group=GROUP, kinds=KINDS, needed_by_full_fits=True)
+    def knowledge_graph(run: DayRun, items: pa.Table, raw_knowledge: pa.Table) -> Made:  # noqa: ARG001  a day is its tables
+        return Made(build_knowledge_graph(items, raw_knowledge=raw_knowledge))
 
-    @table_asset(scope, INTEREST_GRAPH, group=GROUP, kinds=KINDS)
+    @day_assets(scope, INTEREST_GRAPH.name, group=GROUP, kinds=KINDS, settings=(config,))
     def interest_graph(
-        context: dg.AssetExecutionContext,
+        run: DayRun,
         interactions: pa.Table,
         items: pa.Table,
         item_interests: pa.Table,
         user_interests: pa.Table,
         knowledge_graph: pa.Table,
-    ) -> dg.Output[pa.Table]:
+    ) -> Made:
         graph = build_interest_graph(
             interactions,
             items=Vocabulary("item", items.column("item_id")),
@@ -40,9 +40,9 @@ def graph_assets(scope: Scope) -> list[dg.AssetsDefinition]:
             item_interests=item_interests,
             user_interests=user_interests,
             knowledge_graph=knowledge_graph,
-            config=scope.config.graph,
-            as_of=as_of(partition_day(context)),
+            config=config,
+            as_of=run.as_of,
         )
-        return dg.Output(graph_to_table(graph), metadata=summarise(graph))
+        return Made(graph_to_table(graph), summarise(graph))
 
     return [knowledge_graph, interest_graph]

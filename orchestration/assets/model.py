@@ -1,4 +1,7 @@
-"""The candidate of a day, its trial beside the baselines, and the gate's decision."""
+"""The candidate of a day, its trial beside the baselines, and what is in force and live after it."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import dagster as dg
 import pyarrow as pa
@@ -8,97 +11,146 @@ from ml.config import PipelineConfig
 from ml.contracts.meaning import ITEM_EMBEDDINGS
 from ml.contracts.outputs import EVALUATION, MODEL_COMPARISONS, RELEASE_DECISIONS
 from ml.contracts.spaces import space_of
-from ml.days import as_of
 from ml.training.candidate import Candidate, NoCandidate, TrainingOutcome, TrainingTables, train_candidate
+from ml.training.candidates import NAME as CANDIDATE
 from ml.training.model_card import model_card
-from ml.training.releasing import decide, in_force_before, undecided
+from ml.training.promotion import consider
+from ml.training.releasing import decide, undecided
 from ml.training.trial import Trial, put_to_trial, untried
 from orchestration.metadata import line_plot, markdown_table, png
-from orchestration.progress import logged_progress
+from orchestration.partitions import SAME_DAY
 from orchestration.scope import Scope
-from orchestration.table_assets import OWNER, partition_day, table_assets
+from orchestration.table_assets import OWNER, DayRun, Made, day_assets, partition_days
 
 GROUP = "model"
 KINDS = {"python", "torch"}
+LIVE = "live_release"
+TABLES = ("interactions", "items", "item_embeddings", "item_interests", "knowledge_graph")
+
+
+class LastFullFit(NamedTuple):
+    """What the full fit that a day starts from came to."""
+
+    outcome: TrainingOutcome
+    decisions: pa.Table
 
 
 def model_assets(scope: Scope) -> list[dg.AssetsDefinition]:
-    """Train, measure, decide."""
+    """Train, measure, decide; then, once a day, look at what is live."""
     config = scope.config
-    tables = ("interactions", "items", "item_embeddings", "item_interests", "knowledge_graph")
+    settings = (config.model, config.graph, config.interests, config.evaluation)
 
-    @dg.asset(
-        key=scope.key("candidate"),
-        ins={name: dg.AssetIn(key=scope.key(name)) for name in tables},
-        partitions_def=scope.partitions,
-        io_manager_key="candidates",
-        group_name=GROUP,
-        owners=[OWNER],
+    @day_assets(
+        scope,
+        CANDIDATE,
+        group=GROUP,
         kinds=KINDS,
-        description="The day's interest-graph GNN, fitted three times: to choose, to be measured, to be released.",
+        settings=settings,
+        description="The day's interest-graph GNN, fitted from nothing or from the last full fit: one to be measured, one to be released.",
+        stands_on={CANDIDATE: scope.artefact(CANDIDATE)},
+        needed_by_full_fits=True,
     )
     def candidate(
-        context: dg.AssetExecutionContext,
+        run: DayRun,
         interactions: pa.Table,
         items: pa.Table,
         item_embeddings: pa.Table,
         item_interests: pa.Table,
         knowledge_graph: pa.Table,
-    ) -> dg.Output[TrainingOutcome]:
+    ) -> Made:
+        base = scope.last_full_fit(run.day)
         found = train_candidate(
             TrainingTables(interactions, items, item_embeddings, item_interests, knowledge_graph),
             config=config,
-            as_of=as_of(partition_day(context)),
-            progress=logged_progress(context.log.info, "epochs"),
+            as_of=run.as_of,
+            last_full_fit=scope.candidates.read(base) if base else None,
+            checkpoints=scope.home.checkpoints / run.day.isoformat(),
+            progress=run.progress("epochs"),
         )
-        return dg.Output(found, metadata=training_metadata(found))
+        return Made(found, training_metadata(found))
 
-    @table_assets(scope, (EVALUATION, MODEL_COMPARISONS, RELEASE_DECISIONS), name="trial", group=GROUP, kinds={"python", "parquet"})
+    @day_assets(
+        scope,
+        EVALUATION.name,
+        MODEL_COMPARISONS.name,
+        RELEASE_DECISIONS.name,
+        group=GROUP,
+        kinds={"python", "parquet"},
+        settings=(*settings, scope.dataset.name),
+        stands_on={name: scope.artefact(name) for name in (CANDIDATE, RELEASE_DECISIONS.name)},
+        needed_by_full_fits=True,
+    )
     def trial(
-        context: dg.AssetExecutionContext,
+        run: DayRun,
         candidate: TrainingOutcome,
         interactions: pa.Table,
         items: pa.Table,
         item_embeddings: pa.Table,
         item_interests: pa.Table,
         knowledge_graph: pa.Table,
-    ) -> tuple[dg.Output[pa.Table], dg.Output[pa.Table], dg.Output[pa.Table]]:
-        day = partition_day(context)
+    ) -> tuple[Made, Made, Made]:
+        last = read_last_full_fit(scope, run)
+        decisions = last.decisions if last else None
         if isinstance(candidate, NoCandidate):
             found = untried(candidate.reason)
-            return (
-                dg.Output(found.evaluation),
-                dg.Output(found.comparisons),
-                dg.Output(undecided(found, day=day, releases=scope.releases, store=scope.store)),
-            )
-        assert isinstance(candidate, Candidate)  # noqa: S101  the only other outcome
+            return Made(found.evaluation), Made(found.comparisons), Made(undecided(found, releases=scope.releases, last_full_fit=decisions))
+        started_from = last.outcome if last and candidate.last_full_fit else None
         found = put_to_trial(
             candidate,
             tables=TrainingTables(interactions, items, item_embeddings, item_interests, knowledge_graph),
-            live=in_force_before(day, releases=scope.releases, store=scope.store),
+            last_full_fit=started_from.evaluated if isinstance(started_from, Candidate) else None,
             config=config,
-            progress=logged_progress(context.log.info, "test users"),
+            progress=run.progress("test users"),
         )
         decision = decide(
             found,
-            day=day,
-            candidate=scope.home.candidates / day.isoformat(),
+            day=run.day,
+            candidate=scope.candidates.directory(run.day),
             releases=scope.releases,
-            store=scope.store,
+            last_full_fit=decisions,
             made_from=made_from(config, item_embeddings),
             card=model_card(candidate, trial=found, config=config, dataset=scope.dataset.name),
         )
         return (
-            dg.Output(found.evaluation, metadata={"accuracy": dg.MetadataValue.md(markdown_table(accuracy(found)))}),
-            dg.Output(found.comparisons),
-            dg.Output(decision, metadata={"gate": found.decision.reason, "passed": found.decision.promoted}),
+            Made(found.evaluation, {"accuracy": dg.MetadataValue.md(markdown_table(accuracy(found)))}),
+            Made(found.comparisons),
+            Made(decision, {"gate": found.decision.reason, "passed": found.decision.passed}),
         )
 
-    return [candidate, trial]
+    @dg.asset(
+        key=scope.key(LIVE),
+        deps=[dg.AssetDep(scope.key(name), partition_mapping=SAME_DAY) for name in (RELEASE_DECISIONS.name, CANDIDATE)],
+        partitions_def=scope.partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name=GROUP,
+        owners=[OWNER],
+        kinds=KINDS,
+        description="The live release's pointer: moved to the newest day's release if that passed and does not lose to the live one.",
+    )
+    def live_release(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+        day = partition_days(context)[-1]
+        found = consider(
+            scope.candidates.read(day),
+            decisions=scope.artefact(RELEASE_DECISIONS.name).read(day),
+            tables=TrainingTables(*(scope.artefact(name).read(day) for name in TABLES)),
+            releases=scope.releases,
+            config=config,
+        )
+        context.log.info(found.reason)
+        live_id = scope.releases.current_id() or "none"
+        yield dg.MaterializeResult(metadata={"live": live_id, "is live": found.is_live, "reason": found.reason})
+
+    return [candidate, trial, live_release]
 
 
-def training_metadata(found: Candidate | NoCandidate) -> dict[str, dg.MetadataValue | str | int]:
-    """Where time was cut, how training went, how much each relation counts."""
+def read_last_full_fit(scope: Scope, run: DayRun) -> LastFullFit | None:
+    """What the day's last full fit came to; None on a full fit's own day."""
+    base = scope.last_full_fit(run.day)
+    return LastFullFit(scope.candidates.read(base), scope.artefact(RELEASE_DECISIONS.name).read(base)) if base else None
+
+
+def training_metadata(found: TrainingOutcome) -> dict[str, dg.MetadataValue | str | int]:
+    """Where it started, where time was cut, how training went, how much each relation counts."""
     if isinstance(found, NoCandidate):
         return {"no candidate": found.reason}
     series = {"loss": [epoch.loss for epoch in found.history]}
@@ -107,6 +159,7 @@ def training_metadata(found: Candidate | NoCandidate) -> dict[str, dg.MetadataVa
         series["validation NDCG@10"] = validation
     relations = found.evaluated.model.relation_weights
     return {
+        "started from": found.last_full_fit.isoformat() if found.last_full_fit else "nothing: a full fit",
         "training curve": png(line_plot(series, x_label="epoch")),
         "epochs": found.evaluated.model.config.epochs,
         "validation from": found.split.validation_start.isoformat(),
@@ -126,4 +179,5 @@ def accuracy(found: Trial) -> pa.Table:
 
 def made_from(config: PipelineConfig, item_embeddings: pa.Table) -> dict[str, str]:
     """What a release's manifest says of its making."""
-    return {"space_id": space_of(item_embeddings, name=ITEM_EMBEDDINGS.name) or "", "config": config.model_dump_json()}
+    settings = config.model_dump_json(include={"model", "graph", "interests", "evaluation"})
+    return {"space_id": space_of(item_embeddings, name=ITEM_EMBEDDINGS.name) or "", "config": settings}

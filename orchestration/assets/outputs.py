@@ -6,7 +6,6 @@ import pyarrow as pa
 
 from ml.contracts.outputs import RECOMMENDATIONS, SIMILAR_ITEMS, SIMILAR_USERS
 from ml.contracts.vectors import vectors_to_matrix
-from ml.days import as_of
 from ml.features.items import popularity_ranks
 from ml.graph.table import graph_from_table
 from ml.ids import IntArray, Vocabulary
@@ -17,9 +16,8 @@ from ml.ranking.rungs import Rung, interest_rung, personal_rung, popular_rung
 from ml.ranking.similar import similar_items, similar_users
 from ml.training.candidate import FittedModel
 from ml.training.releasing import NO_RELEASE, released_model
-from orchestration.progress import logged_progress
 from orchestration.scope import Scope
-from orchestration.table_assets import partition_day, table_asset
+from orchestration.table_assets import DayRun, Made, day_assets
 
 GROUP = "outputs"
 KINDS = {"python", "parquet"}
@@ -27,11 +25,11 @@ KINDS = {"python", "parquet"}
 
 def output_assets(scope: Scope) -> list[dg.AssetsDefinition]:
     """Score everybody, explain, and find neighbours."""
-    config = scope.config.ranking
+    config, language = scope.config.ranking, scope.dataset.language
 
-    @table_asset(scope, RECOMMENDATIONS, group=GROUP, kinds=KINDS)
+    @day_assets(scope, RECOMMENDATIONS.name, group=GROUP, kinds=KINDS, settings=(config, language))
     def recommendations(
-        context: dg.AssetExecutionContext,
+        run: DayRun,
         release_decisions: pa.Table,
         interactions: pa.Table,
         user_activity_daily: pa.Table,
@@ -44,10 +42,10 @@ def output_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         user_interests: pa.Table,
         knowledge_graph: pa.Table,
         interest_graph: pa.Table,
-    ) -> pa.Table:
+    ) -> Made:
         users = Vocabulary("user", user_activity_daily.column("user_id"))
         catalogue = Vocabulary("item", items.column("item_id"))
-        ranks_I = popularity_ranks(item_popularity_daily, items=catalogue, as_of=as_of(partition_day(context)))
+        ranks_I = popularity_ranks(item_popularity_daily, items=catalogue, as_of=run.as_of)
         rungs = [
             interest_rung(
                 item_embeddings=item_embeddings,
@@ -60,50 +58,51 @@ def output_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         found = released_model(release_decisions, releases=scope.releases)
         if found:
             rungs.insert(0, released_rung(found[1], catalogue=catalogue))
-        return recommend(
+        table = recommend(
             users,
             rungs=rungs,
             seen=interactions.select(["user_id", "item_id"]),
             explainer=Explainer(
                 graph_from_table(interest_graph),
                 names=Names.from_tables(items=items, interest_points=interest_points, knowledge_graph=knowledge_graph),
-                language=scope.dataset.language,
+                language=language,
                 user_interests=user_interests,
                 writers=user_text_embeddings.column("user_id"),
             ),
             release_id=found[0].release_id if found else NO_RELEASE,
             k=config.top_k,
             block_size=config.block_size,
-            progress=logged_progress(context.log.info, "users"),
+            progress=run.progress("users"),
         )
+        return Made(table)
 
-    @table_asset(scope, SIMILAR_ITEMS, group=GROUP, kinds=KINDS)
-    def similar_items_(context: dg.AssetExecutionContext, release_decisions: pa.Table, item_embeddings: pa.Table) -> pa.Table:
+    @day_assets(scope, SIMILAR_ITEMS.name, group=GROUP, kinds=KINDS, settings=config)
+    def similar_items_(run: DayRun, release_decisions: pa.Table, item_embeddings: pa.Table) -> Made:
         found = released_model(release_decisions, releases=scope.releases)
         known = Vocabulary("item", item_embeddings.column("item_id"))
         kept = still_there(found[1], catalogue=known) if found else np.arange(0)
-        return similar_items(
+        table = similar_items(
             found[1].model.item_vectors[kept] if found else vectors_to_matrix(item_embeddings.column("vector")),
             items=Vocabulary("item", found[1].items.take(kept)) if found else known,
             k=config.num_similar,
             block_size=config.block_size,
             release_id=found[0].release_id if found else NO_RELEASE,
-            progress=logged_progress(context.log.info, "items"),
+            progress=run.progress("items"),
         )
+        return Made(table)
 
-    @table_asset(scope, SIMILAR_USERS, group=GROUP, kinds=KINDS)
-    def similar_users_(
-        context: dg.AssetExecutionContext, release_decisions: pa.Table, user_interests: pa.Table, interest_points: pa.Table
-    ) -> pa.Table:
+    @day_assets(scope, SIMILAR_USERS.name, group=GROUP, kinds=KINDS, settings=config)
+    def similar_users_(run: DayRun, release_decisions: pa.Table, user_interests: pa.Table, interest_points: pa.Table) -> Made:
         found = released_model(release_decisions, releases=scope.releases)
-        return similar_users(
+        table = similar_users(
             user_interests,
             interest_points=interest_points,
             k=config.num_similar,
             block_size=config.block_size,
             release_id=found[0].release_id if found else NO_RELEASE,
-            progress=logged_progress(context.log.info, "users"),
+            progress=run.progress("users"),
         )
+        return Made(table)
 
     return [recommendations, similar_items_, similar_users_]
 

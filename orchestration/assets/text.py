@@ -4,14 +4,12 @@ import dagster as dg
 import pyarrow as pa
 
 from ml.contracts.meaning import ITEM_EMBEDDINGS, USER_TEXT_EMBEDDINGS
-from ml.days import as_of
 from ml.text.cache import EmbeddingCache, EmbeddingResult
 from ml.text.encoder import Encoder, load_encoder
 from ml.text.items import embed_items
 from ml.text.users import embed_user_texts
-from orchestration.progress import logged_progress
 from orchestration.scope import Scope
-from orchestration.table_assets import partition_day, table_asset
+from orchestration.table_assets import DayRun, Made, day_assets
 
 GROUP = "text"
 KINDS = {"python", "torch", "parquet"}
@@ -21,24 +19,24 @@ def text_assets(scope: Scope) -> list[dg.AssetsDefinition]:
     """Item and user text embeddings, cached by content."""
     config = scope.config.text
 
-    @table_asset(scope, ITEM_EMBEDDINGS, group=GROUP, kinds=KINDS)
-    def item_embeddings(context: dg.AssetExecutionContext, items: pa.Table) -> dg.Output[pa.Table]:
+    @day_assets(scope, ITEM_EMBEDDINGS.name, group=GROUP, kinds=KINDS, settings=config, needed_by_full_fits=True)
+    def item_embeddings(run: DayRun, items: pa.Table) -> Made:
         encoder, cache = open_encoder(scope)
-        table, result = embed_items(items, encoder=encoder, cache=cache, progress=logged_progress(context.log.info, "item texts"))
-        return dg.Output(table, metadata=embedding_metadata(encoder, result))
+        table, result = embed_items(items, encoder=encoder, cache=cache, progress=run.progress("item texts"))
+        return Made(table, embedding_metadata(encoder, result))
 
-    @table_asset(scope, USER_TEXT_EMBEDDINGS, group=GROUP, kinds=KINDS)
-    def user_text_embeddings(context: dg.AssetExecutionContext, user_texts: pa.Table) -> dg.Output[pa.Table]:
+    @day_assets(scope, USER_TEXT_EMBEDDINGS.name, group=GROUP, kinds=KINDS, settings=config)
+    def user_text_embeddings(run: DayRun, user_texts: pa.Table) -> Made:
         encoder, cache = open_encoder(scope)
         table, result = embed_user_texts(
             user_texts,
             encoder=encoder,
             cache=cache,
-            as_of=as_of(partition_day(context)),
+            as_of=run.as_of,
             half_life_days=config.user_text_half_life_days,
-            progress=logged_progress(context.log.info, "user texts"),
+            progress=run.progress("user texts"),
         )
-        return dg.Output(table, metadata=embedding_metadata(encoder, result))
+        return Made(table, embedding_metadata(encoder, result))
 
     return [item_embeddings, user_text_embeddings]
 
@@ -57,6 +55,6 @@ def embedding_metadata(encoder: Encoder, result: EmbeddingResult) -> dict[str, s
         "revision": encoder.space.revision,
         "pooling": encoder.space.pooling,
         "encoded": result.num_encoded,
-        "reused": result.num_reused,
+        "cached": result.num_reused,
         "seconds": result.seconds,
     }

@@ -32,7 +32,7 @@
         select
             unnest(['raw_events', 'raw_items', 'raw_users', 'raw_knowledge']) as table_name,
             day
-        from (select unnest(['{{ built_days() | join("', '") }}']) as day)
+        from (select unnest(['{{ snapshot_days() | join("', '") }}']) as day)
     ) as wanted
     anti join (
         select

@@ -26,9 +26,9 @@
     {%- endif -%}
 {% endmacro %}
 
-{# One file per built day, rows in key order, so that the same rows are the same bytes; an empty day is a file without rows. #}
+{# One file per day asked for, rows in key order, so that the same rows are the same bytes; an empty day is a file without rows. #}
 {% macro export_mart(mart) %}
-    {%- for day in built_days() %}
+    {%- for day in (snapshot_days() if mart.config.meta['grain'] == 'snapshot' else built_days()) %}
     copy (
         select * from {{ mart.relation_name }}
         where {{ partition_of() }} = date '{{ day }}'

@@ -1,0 +1,18 @@
+"""Which partitions an asset of day D reads: the day itself, or every day through it."""
+
+import dagster as dg
+
+from ml.contracts import CONTRACTS
+
+SAME_DAY = dg.TimeWindowPartitionMapping()
+# A hundred years back: Dagster cuts it at the dataset's first day.
+ALL_DAYS_THROUGH = dg.TimeWindowPartitionMapping(start_offset=-36_500, allow_nonexistent_upstream_partitions=True)
+
+# Assets of day D that were made in one run make D's upstream in the same run; a backfill takes this many days at once.
+DAYS_PER_RUN = 7
+
+
+def mapping_of(upstream: str) -> dg.PartitionMapping:
+    """A daily table is read as history, everything else as it stood at the day's end."""
+    contract = CONTRACTS.get(upstream)
+    return ALL_DAYS_THROUGH if contract is not None and contract.grain == "daily" else SAME_DAY
