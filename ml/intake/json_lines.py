@@ -5,7 +5,11 @@ column's type; a column that mostly holds lists or objects is JSON.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -16,9 +20,29 @@ from ml.intake.hidden import BROKEN, FILE, INVALID_TEXT, LINE, NOT_AN_OBJECT, RO
 from ml.intake.session import identifier, literal
 from ml.intake.text import decoded_lines, decoded_pieces, is_clean, is_well_formed, mended, torn
 
-# Rows looked at to tell text columns from JSON columns; the majority decides.
+# Lines of each file looked at to tell text columns from JSON columns; the majority of all files decides.
 SAMPLE_ROWS = 10_000
 MAX_OBJECT_BYTES = 1 << 24
+
+
+@dataclass(frozen=True)
+class KeyCount:
+    """A key that objects of a file have, and of its first lines how many give it a value, how many a list or an object."""
+
+    key: str
+    num_given: int
+    num_nested: int
+
+
+class Column(NamedTuple):
+    """A key of the objects, the name of its column, and whether that is JSON."""
+
+    key: str
+    name: str
+    is_nested: bool
+
+
+Shape = tuple[Column, ...]
 
 
 def load_json(connection: duckdb.DuckDBPyConnection, files: Sequence[LandingFile], *, relation: str) -> tuple[list[str], list[Finding]]:
@@ -27,7 +51,20 @@ def load_json(connection: duckdb.DuckDBPyConnection, files: Sequence[LandingFile
     Returns the column names, and findings about files that are torn; the others are there whole.
     """
     lines = f"{relation}_lines"
+    make_lines(connection, lines)
+    findings = append_lines(connection, files, lines=lines)
+    shape = shape_of(count_keys(connection, lines).values())
+    spread(connection, lines, relation=relation, shape=shape)
+    return [column.name for column in shape], findings
+
+
+def make_lines(connection: duckdb.DuckDBPyConnection, lines: str) -> None:
+    """Make the empty table `lines`, which holds a row per line before its keys become columns."""
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {lines} ({FILE} VARCHAR, {ROW} BIGINT, {BROKEN} VARCHAR, {LINE} VARCHAR)")
+
+
+def append_lines(connection: duckdb.DuckDBPyConnection, files: Sequence[LandingFile], *, lines: str) -> list[Finding]:
+    """Append the lines of `files`, those marked that are no object; returns findings about files that are torn."""
     findings: list[Finding] = []
     for file in files:
         try:
@@ -37,7 +74,33 @@ def load_json(connection: duckdb.DuckDBPyConnection, files: Sequence[LandingFile
     # The inner case keeps json_type() from ever seeing what is no JSON.
     is_object = f"json_type(CASE WHEN json_valid({LINE}) THEN {LINE} END) = 'OBJECT'"
     connection.execute(f"UPDATE {lines} SET {BROKEN} = {literal(NOT_AN_OBJECT)} WHERE {BROKEN} IS NULL AND {is_object} IS NOT TRUE")
-    return _spread(connection, lines, relation), findings
+    return findings
+
+
+def count_keys(connection: duckdb.DuckDBPyConnection, lines: str) -> dict[str, list[KeyCount]]:
+    """The keys of each file's objects, by the file's name; a file without objects is not there."""
+    pointer = "'/' || replace(replace(key, '~', '~0'), '/', '~1')"
+    rows = connection.execute(
+        f"WITH keyed AS (SELECT {FILE}, {ROW}, {LINE}, unnest(json_keys({LINE})) AS key FROM {lines} WHERE {BROKEN} IS NULL),"
+        f" typed AS (SELECT {FILE}, key, CASE WHEN {ROW} <= {SAMPLE_ROWS} THEN json_type({LINE}, {pointer}) END AS type FROM keyed)"
+        f" SELECT {FILE}, key, count(*) FILTER (type <> 'NULL'), count(*) FILTER (type IN ('ARRAY', 'OBJECT')) FROM typed"
+        f" GROUP BY {FILE}, key ORDER BY {FILE}, key"
+    ).fetchall()
+    found: dict[str, list[KeyCount]] = {}
+    for name, *count in rows:
+        found.setdefault(name, []).append(KeyCount(*count))
+    return found
+
+
+def shape_of(counts: Iterable[Sequence[KeyCount]]) -> Shape:
+    """The columns of all files together, sorted by key; a key is JSON where most of its values are lists or objects."""
+    given: Counter[str] = Counter()
+    nested: Counter[str] = Counter()
+    for count in chain.from_iterable(counts):
+        given[count.key] += count.num_given
+        nested[count.key] += count.num_nested
+    keys = sorted(given)
+    return tuple(Column(key, name, 2 * nested[key] > given[key]) for key, name in zip(keys, unique_names(keys), strict=True))
 
 
 def _append(connection: duckdb.DuckDBPyConnection, file: LandingFile, lines: str) -> None:
@@ -85,38 +148,20 @@ def _counted(batches: Iterator[list[str]]) -> Iterator[tuple[list[str], int]]:
         yield batch, last
 
 
-def _spread(connection: duckdb.DuckDBPyConnection, lines: str, relation: str) -> list[str]:
-    """One column per key of the objects."""
-    objects = f"(SELECT {LINE} FROM {lines} WHERE {BROKEN} IS NULL)"
-    keys = [
-        row[0] for row in connection.execute(f"SELECT DISTINCT unnest(json_keys({LINE})) AS key FROM {objects} ORDER BY key").fetchall()
-    ]
-    nested = _nested_keys(connection, objects)
-    names = unique_names(keys)
-    paths = "[" + ", ".join(literal(_pointer(key)) for key in keys) + "]::VARCHAR[]"
+def spread(connection: duckdb.DuckDBPyConnection, lines: str, *, relation: str, shape: Shape) -> None:
+    """Make `relation` of `lines`, one column per key of the objects; `lines` goes."""
+    paths = "[" + ", ".join(literal(_pointer(column.key)) for column in shape) + "]::VARCHAR[]"
     selected = [
-        f", {'fragments' if key in nested else 'texts'}[{place}] AS {identifier(name)}"
-        for place, (key, name) in enumerate(zip(keys, names, strict=True), 1)
+        f", {'fragments' if column.is_nested else 'texts'}[{place}] AS {identifier(column.name)}" for place, column in enumerate(shape, 1)
     ]
     valid = f"CASE WHEN {BROKEN} IS NULL THEN {LINE} END"
-    fragments = f", json_extract({valid}, {paths}) AS fragments" if nested else ""
-    texts = f", json_extract_string({valid}, {paths}) AS texts" if keys else ""
+    fragments = f", json_extract({valid}, {paths}) AS fragments" if any(column.is_nested for column in shape) else ""
+    texts = f", json_extract_string({valid}, {paths}) AS texts" if shape else ""
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE {identifier(relation)} AS SELECT {FILE}, {ROW}, {BROKEN}, {LINE}{''.join(selected)}"
         f" FROM (SELECT *{texts}{fragments} FROM {lines})"
     )
     connection.execute(f"DROP TABLE {lines}")
-    return names
-
-
-def _nested_keys(connection: duckdb.DuckDBPyConnection, objects: str) -> set[str]:
-    rows = connection.execute(
-        f"WITH sample AS (SELECT {LINE} FROM {objects} LIMIT {SAMPLE_ROWS}),"
-        f" keyed AS (SELECT {LINE}, unnest(json_keys({LINE})) AS key FROM sample),"
-        f" typed AS (SELECT key, json_type({LINE}, '/' || replace(replace(key, '~', '~0'), '/', '~1')) AS type FROM keyed)"
-        " SELECT key FROM typed WHERE type <> 'NULL' GROUP BY key HAVING 2 * count(*) FILTER (type IN ('ARRAY', 'OBJECT')) > count(*)"
-    ).fetchall()
-    return {row[0] for row in rows}
 
 
 def _pointer(key: str) -> str:

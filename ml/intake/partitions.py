@@ -47,9 +47,8 @@ class Digest:
         return hashlib.sha256(f"{self.num_rows} {self.sum_upper} {self.sum_lower}".encode()).hexdigest()
 
 
-def empty_digest() -> str:
-    """The digest of a partition without rows, whatever its table."""
-    return Digest().sha256
+# The digest of a partition without rows, whatever its table.
+EMPTY_DIGEST = Digest().sha256
 
 
 def digests(landing: Landing, contract: TableContract, days: Sequence[date]) -> dict[date, Digest]:
@@ -58,8 +57,7 @@ def digests(landing: Landing, contract: TableContract, days: Sequence[date]) -> 
     if contract.grain == "daily":
         return {day: added.get(day, Digest()) for day in days}
     known, found = Digest(), {}
-    moments = sorted({*added, *days})
-    for day in moments:
+    for day in sorted({*added, *days}):
         known += added.get(day, Digest())
         found[day] = known
     return {day: found[day] for day in days}

@@ -16,13 +16,13 @@ from ml.intake.schema import SOURCE_RELATION
 from ml.intake.session import identifier, literal
 
 
-def reject_broken(connection: duckdb.DuckDBPyConnection, table: str, *, relation: str, columns: Sequence[str]) -> None:
-    """Copy the rows of `relation` that could not be taken apart to `rejected`; `columns` are the file's own."""
+def reject_broken(connection: duckdb.DuckDBPyConnection, table: str, *, relation: str, columns: Sequence[str], unit: int) -> None:
+    """Copy the rows of `relation` that could not be taken apart to `rejected` as of `unit`; `columns` are the file's own."""
     mends = " ".join(f"WHEN {literal(reason)} THEN {literal(broken_line_mend(reason))}" for reason in (INVALID_TEXT, NOT_AN_OBJECT))
     as_it_stands = f"CASE WHEN {LINE} IS NULL THEN {_row_json(columns, relation)} ELSE json_object('line', {LINE})::VARCHAR END"
     connection.execute(
         f"INSERT INTO rejected SELECT {literal(table)}, {FILE}, {ROW}, {literal(LINE_COLUMN)}, {BROKEN},"
-        f" CASE {BROKEN} {mends} ELSE {literal(broken_line_mend(''))} END, {as_it_stands}, NULL"
+        f" CASE {BROKEN} {mends} ELSE {literal(broken_line_mend(''))} END, {as_it_stands}, NULL, {unit}"
         f" FROM {identifier(relation)} WHERE {BROKEN} IS NOT NULL"
     )
 
@@ -45,7 +45,7 @@ def reject_failures(
     for bit, rule in enumerate(rules):
         connection.execute(
             f"INSERT INTO rejected SELECT {literal(table)}, source_file, source_row, {literal(rule.column)}, {rule.reason},"
-            f" {literal(rule.mend)}, row_json, {event_at} FROM bad_rows WHERE failures & {1 << bit}::UBIGINT <> 0",
+            f" {literal(rule.mend)}, row_json, {event_at}, {unit} FROM bad_rows WHERE failures & {1 << bit}::UBIGINT <> 0",
             given,
         )
 

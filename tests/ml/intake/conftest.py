@@ -41,6 +41,10 @@ class Shop:
     variables: dict[str, str] = field(default_factory=dict)
     now: datetime = NOW
     config: IntakeConfig = field(default_factory=lambda: IntakeConfig(threads=1, memory_limit="512MB"))
+    tables: str = "tables"
+    landed: Path | None = None
+    # Most tests look at what an ingestion writes, whatever was there before.
+    recompute: bool = True
 
     @property
     def events(self) -> dict[str, Any]:
@@ -72,13 +76,27 @@ class Shop:
 
     @property
     def store(self) -> TableStore:
-        return TableStore(self.folder / "tables")
+        return TableStore(self.folder / self.tables)
 
     def ingest(self, *days: date, border: UserIdBorder | None = None) -> IngestReport:
         """Ingest `days`, or every day from the start through now."""
         dataset = self.load()
         wanted = list(days) or list(days_through(dataset.start, self.now.date()))
-        return ingest(dataset, days=wanted, store=self.store, border=border or UserIdBorder("shop"), config=self.config, now=self.now)
+        return ingest(
+            dataset,
+            days=wanted,
+            store=self.store,
+            border=border or UserIdBorder("shop"),
+            config=self.config,
+            now=self.now,
+            landed=self.landed,
+            recompute=self.recompute,
+        )
+
+    def written(self) -> dict[str, bytes]:
+        """Every file of the tables folder by its name, manifests included."""
+        root = self.store.root
+        return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
     def table(self, name: str, day: date | None = None) -> pa.Table:
         """A raw table as of a day (default: now), all history for a daily one."""

@@ -81,7 +81,7 @@ def test_taking_files_together_changes_nothing(shop, monkeypatch):
     shop.ingest()
     together = {path: path.read_bytes() for path in shop.store.root.rglob("*.parquet")}
     assert len(shop.reasons()) == 8
-    monkeypatch.setattr("ml.intake.landing.MAX_BYTES_TOGETHER", 200)
+    monkeypatch.setattr("ml.intake.units.MAX_BYTES_TOGETHER", 200)
     shop.ingest()
     assert {path: path.read_bytes() for path in shop.store.root.rglob("*.parquet")} == together
 
