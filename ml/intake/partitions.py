@@ -17,6 +17,7 @@ from ml.contracts.contract import TIMESTAMP, TableContract
 from ml.intake.landing import Landing
 
 PLACE = "source_file, source_row"
+LOWER_HALF = (1 << 64) - 1
 # What stands first in a partition's order; a hash of the whole row breaks ties.
 ORDER = {
     RAW_EVENTS.name: f"event_at, event_id, {PLACE}",
@@ -65,8 +66,8 @@ def digests(landing: Landing, contract: TableContract, days: Sequence[date]) -> 
 
 def _added(landing: Landing, contract: TableContract) -> dict[date, Digest]:
     rows = landing.connection.execute(
-        f"WITH hashed AS (SELECT partition_day, {_row_text(contract)} AS row_text FROM {_rows(landing, contract)})"
-        " SELECT partition_day, count(*), sum(md5_number_upper(row_text)), sum(md5_number_lower(row_text))"
+        f"WITH hashed AS (SELECT partition_day, md5_number({_row_text(contract)}) AS row_md5 FROM {_rows(landing, contract)})"
+        f" SELECT partition_day, count(*), sum((row_md5 >> 64)::UBIGINT), sum((row_md5 & {LOWER_HALF}::UHUGEINT)::UBIGINT)"
         " FROM hashed GROUP BY partition_day"
     ).fetchall()
     return {day: Digest(*sums) for day, *sums in rows}
