@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from ml.config import PipelineConfig
 from ml.contracts import CONTRACTS, TableContract
 from ml.contracts.files import write_text
+from ml.contracts.outputs import RECONCILIATION
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -20,7 +21,7 @@ def tables_page() -> str:
         "# Tables\n\nGenerated from `ml/contracts` by `make docs`. "
         "One Parquet file per table and day: `<home>/<dataset>/tables/<table>/<day>.parquet`.\n"
     )
-    return head + "\n".join(_table_section(contract) for contract in CONTRACTS.values())
+    return head + "\n".join(_table_section(contract) for contract in (*CONTRACTS.values(), RECONCILIATION))
 
 
 def config_page() -> str:

@@ -7,17 +7,20 @@ repeated.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from ml.contracts import CONTRACTS
 from ml.contracts.files import write_text
 from ml.errors import InterestGraphError
 from ml.intake.dataset import dataset_fingerprint
 from ml.intake.ingest import event_days
+from orchestration.assets.raw import ACCEPT_TAG
 from orchestration.definitions import build_definitions
 from orchestration.instance import open_instance
 from orchestration.jobs import REFRESH
@@ -52,18 +55,32 @@ def newest_day(scope: Scope) -> date:
     return max(days.last, scope.dataset.start)
 
 
-def run(scope: Scope, *, day: date, force: bool = False) -> RunOutcome:
-    """Bring `day` up to date; raises `RunFailedError` with the failing step's own message."""
+def run(scope: Scope, *, day: date, force: bool = False, accept: bool = False) -> RunOutcome:
+    """Bring `day` up to date; raises `RunFailedError` with the failing step's own message.
+
+    `force` makes it again although nothing changed; `accept` goes on with a day that is not as usual.
+    """
     fingerprint = run_fingerprint(scope)
     record = scope.home.runs / f"{day.isoformat()}.json"
     known = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
     if known.get("fingerprint") == fingerprint and not force and _is_complete(scope, day=day):
         return RunOutcome(day, reused=True, failed_checks=tuple(known["failed_checks"]), seconds=known["seconds"])
     started = datetime.now(UTC)
-    failed_checks = _execute(scope, day=day, recompute=force)
+    failed_checks = _execute(scope, partition_key=day.isoformat(), tags=_wishes(recompute=force, accept=accept))
     seconds = (datetime.now(UTC) - started).total_seconds()
     write_text(json.dumps({"fingerprint": fingerprint, "failed_checks": failed_checks, "seconds": seconds}), record)
     return RunOutcome(day, reused=False, failed_checks=tuple(failed_checks), seconds=seconds)
+
+
+def backfill(scope: Scope, *, first: date, last: date, recompute: bool = False, accept: bool = False) -> RunOutcome:
+    """Bring every day from `first` through `last` up to date in one run; what is made from the same already stays as it is.
+
+    Only the newest of them may go live and online. Raises `RunFailedError` with the failing step's own message.
+    """
+    started = datetime.now(UTC)
+    tags = {ASSET_PARTITION_RANGE_START_TAG: first.isoformat(), ASSET_PARTITION_RANGE_END_TAG: last.isoformat()}
+    failed_checks = _execute(scope, tags=tags | _wishes(recompute=recompute, accept=accept))
+    return RunOutcome(last, reused=False, failed_checks=tuple(failed_checks), seconds=(datetime.now(UTC) - started).total_seconds())
 
 
 def _is_complete(scope: Scope, *, day: date) -> bool:
@@ -83,13 +100,17 @@ def run_fingerprint(scope: Scope) -> str:
     return digest.hexdigest()
 
 
-def _execute(scope: Scope, *, day: date, recompute: bool) -> list[str]:
+def _wishes(*, recompute: bool, accept: bool) -> dict[str, str]:
+    return {tag: "true" for tag, wished in ((RECOMPUTE_TAG, recompute), (ACCEPT_TAG, accept)) if wished}
+
+
+def _execute(scope: Scope, *, tags: Mapping[str, str], partition_key: str | None = None) -> list[str]:
     job = build_definitions(scope).resolve_job_def(REFRESH.name)
     with open_instance(scope.home.root) as instance:
         result = job.execute_in_process(
             instance=instance,
-            partition_key=day.isoformat(),
-            tags={RECOMPUTE_TAG: "true"} if recompute else {},
+            partition_key=partition_key,
+            tags=tags,
             run_config={"loggers": {"console": {}}},
             raise_on_error=False,
         )

@@ -42,7 +42,7 @@ class Scope:
     @cached_property
     def candidates(self) -> CandidateStore:
         """The dataset's trained candidates."""
-        return CandidateStore(self.home.candidates)
+        return CandidateStore(self.home.candidates, checkpoints=self.home.checkpoints)
 
     @cached_property
     def border(self) -> UserIdBorder:

@@ -36,6 +36,8 @@ class DayRun:
 
     day: date
     log: Callable[[str], None]
+    # Pictures are drawn for the newest day of a run alone: drawing costs more than some days do.
+    is_newest: bool = True
 
     @property
     def as_of(self) -> datetime:
@@ -177,7 +179,7 @@ class DayMaker:
 def _make_days(context: dg.AssetExecutionContext, maker: DayMaker, *, asked: Sequence[date], missing: Sequence[date]) -> None:
     for day in sorted({*asked, *missing}):
         started = time.monotonic()
-        made = maker.make(DayRun(day, context.log.info), recompute=wants_recompute(context) and day in asked)
+        made = maker.make(DayRun(day, context.log.info, is_newest=day == asked[-1]), recompute=wants_recompute(context) and day in asked)
         seconds = {"seconds": time.monotonic() - started}
         for place, name in enumerate(maker.names):
             said = dict(made[place].metadata) | seconds if made else {"reused": True}

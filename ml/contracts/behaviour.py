@@ -22,9 +22,7 @@ RAW_EVENTS = TableContract(
     row="one event as it was delivered, duplicates included",
     key=(),
     columns=(
-        Column(
-            "event_id", STRING, "given id, or a hash of the event's own fields; where users share an id: a hash of both"
-        ),
+        Column("event_id", STRING, "given id, or a hash of the event's own fields; where users share an id: a hash of both"),
         Column("user_id", STRING, "inside user id"),
         Column("item_id", STRING, "item acted upon; null for events on text alone (a search)", nullable=True),
         Column("event_type", STRING, "a key of the dataset's weights"),

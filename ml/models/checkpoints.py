@@ -73,11 +73,6 @@ class Checkpoints:
             shutil.rmtree(leftover)
         return whole
 
-    def remove(self) -> None:
-        """Forget them all: the fit is done."""
-        if self.directory.exists():
-            shutil.rmtree(self.directory)
-
     def _read(self, folder: Path) -> Checkpoint | None:
         """One checkpoint, or None where it is torn or of another fit."""
         try:

@@ -85,7 +85,7 @@ class InterestGNN:
 
         Chosen are the epoch with the best NDCG@10 and the strength of the popularity correction.
         With `start`, what is known from an earlier fit starts from there (`network_state`). With
-        `checkpoints` (a folder of this fit's own, removed at its end), a killed fit goes on where it was.
+        `checkpoints` (a folder of this fit's own; drop it once the model is stored), a killed fit goes on where it was.
         On one CPU and thread count, the same inputs, rng and start give the same bits, killed or not; on
         CUDA, nearly. Raises `ConfigError` for a start of another shape.
         """
@@ -119,8 +119,6 @@ class InterestGNN:
             progress=progress,
         )
         self._finish(network, inputs, validation)
-        if kept is not None:
-            kept.remove()
         return self
 
     def _finish(self, network: InterestNetwork, inputs: ModelInputs, validation: Validation | None) -> None:

@@ -1,5 +1,6 @@
 """Candidates as folders, one a day, each with its manifest beside it: `<candidates>/<day>/` and `<day>.json`."""
 
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -15,8 +16,13 @@ NAME = "candidate"
 class CandidateStore:
     """What training came to on each day of one dataset."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, checkpoints: Path) -> None:
         self.root = root
+        self._checkpoints = checkpoints
+
+    def checkpoints(self, day: date) -> Path:
+        """Where the training of a day keeps its checkpoints until the candidate is written."""
+        return self._checkpoints / partition_name(day)
 
     def directory(self, day: date) -> Path:
         """The folder of one day's candidate."""
@@ -43,6 +49,8 @@ class CandidateStore:
         directory = self.directory(day)
         num_bytes = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
         Manifest(NAME, day, 1, num_bytes, sha256_of(directory), latest=None, recipe=recipe).write(self._manifest_path(day))
+        # Finished fits stay until here: a kill in the last of them must not cost the first ones.
+        shutil.rmtree(self.checkpoints(day), ignore_errors=True)
         return directory
 
     def read(self, day: date) -> TrainingOutcome:

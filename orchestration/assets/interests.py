@@ -29,9 +29,9 @@ def interest_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         settings=(config, language),
         needed_by_full_fits=True,
     )
-    def interests(run: DayRun, items: pa.Table, item_embeddings: pa.Table) -> tuple[Made, Made]:  # noqa: ARG001  a day is its tables
+    def interests(run: DayRun, items: pa.Table, item_embeddings: pa.Table) -> tuple[Made, Made]:
         points, item_interests = find_interests(items, item_embeddings=item_embeddings, config=config, language=language)
-        return Made(points, {"map": png(interest_map(points))}), Made(item_interests)
+        return Made(points, {"map": png(interest_map(points))} if run.is_newest else {}), Made(item_interests)
 
     @day_assets(scope, USER_INTERESTS.name, group=GROUP, kinds=KINDS, settings=config)
     def user_interests(run: DayRun, interactions: pa.Table, item_interests: pa.Table) -> Made:

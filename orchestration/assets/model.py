@@ -64,10 +64,10 @@ def model_assets(scope: Scope) -> list[dg.AssetsDefinition]:
             config=config,
             as_of=run.as_of,
             last_full_fit=scope.candidates.read(base) if base else None,
-            checkpoints=scope.home.checkpoints / run.day.isoformat(),
+            checkpoints=scope.candidates.checkpoints(run.day),
             progress=run.progress("epochs"),
         )
-        return Made(found, training_metadata(found))
+        return Made(found, training_metadata(found) if run.is_newest else {})
 
     @day_assets(
         scope,

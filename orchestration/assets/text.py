@@ -1,8 +1,11 @@
 """Texts become vectors: items and what users wrote themselves."""
 
+from functools import cache
+
 import dagster as dg
 import pyarrow as pa
 
+from ml.config.pipeline import TextConfig
 from ml.contracts.meaning import ITEM_EMBEDDINGS, USER_TEXT_EMBEDDINGS
 from ml.text.cache import EmbeddingCache, EmbeddingResult
 from ml.text.encoder import Encoder, load_encoder
@@ -41,9 +44,15 @@ def text_assets(scope: Scope) -> list[dg.AssetsDefinition]:
     return [item_embeddings, user_text_embeddings]
 
 
+@cache
+def loaded_encoder(config: TextConfig) -> Encoder:
+    """The profile's encoder; a process loads its weights once, however many days it embeds."""
+    return load_encoder(config)
+
+
 def open_encoder(scope: Scope) -> tuple[Encoder, EmbeddingCache]:
     """The profile's encoder and the dataset's cache of its space."""
-    encoder = load_encoder(scope.config.text)
+    encoder = loaded_encoder(scope.config.text)
     return encoder, EmbeddingCache(scope.home.embedding_cache, space=encoder.space)
 
 

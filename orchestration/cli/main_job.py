@@ -2,17 +2,20 @@
 
 import contextlib
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import Annotated
 
 import typer
 
-from orchestration.cli.options import AsJson, DatasetFile, Day, Home, Profile, open_environment, open_scope
+from orchestration.cli.options import Accept, AsJson, DatasetFile, Day, Home, Profile, open_environment, open_scope
 from orchestration.cli.render import print_json, print_rows
+from orchestration.scope import Scope
 
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     app.command("run", epilog="Example: interest-graph run --dataset examples/movielens.yaml --day 2018-09-24")(run_command)
+    app.command("backfill", epilog="Example: interest-graph backfill 2024-03-01 2024-04-29")(backfill_command)
     app.command("validate", epilog="Example: interest-graph validate --dataset my-shop.yaml")(validate_command)
     app.command("prepare", hidden=True)(prepare_command)
 
@@ -24,6 +27,7 @@ def run_command(
     profile: Profile = None,
     day: Day = None,
     force: bool = typer.Option(False, "--force", help="Compute again although nothing changed."),
+    accept: Accept = False,
     as_json: AsJson = False,
 ) -> None:
     """Bring one day of a dataset up to date and say what was made."""
@@ -32,17 +36,50 @@ def run_command(
     from orchestration.run import newest_day, run
 
     wanted = day.date() if day else newest_day(scope)
-    if wanted < scope.dataset.start:
-        raise typer.BadParameter(f"{wanted.isoformat()} lies before the dataset's start, {scope.dataset.start.isoformat()}")
+    _require_from_start(scope, wanted)
     typer.echo(f"interest-graph: {scope.dataset.name}, {wanted.isoformat()}, state in {scope.home.base}", err=True)
     # What dbt and Dagster print goes where logs go; standard output is the report alone.
     with contextlib.redirect_stdout(sys.stderr):
-        outcome = run(scope, day=wanted, force=force)
+        outcome = run(scope, day=wanted, force=force, accept=accept)
     found = report(scope, outcome=outcome)
     if as_json:
         print_json(found)
     else:
         print_report(found)
+
+
+def backfill_command(
+    first: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="First day.")],
+    last: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Last day, included.")],
+    *,
+    home: Home = None,
+    dataset: DatasetFile = None,
+    profile: Profile = None,
+    force: bool = typer.Option(False, "--force", help="Compute again although nothing changed."),
+    accept: Accept = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring every day of a range up to date in one run; days that nothing changed for stay as they are."""
+    scope = open_scope(home, dataset, profile)
+    from orchestration.run import backfill
+
+    _require_from_start(scope, first.date())
+    if last < first:
+        raise typer.BadParameter(f"the last day, {last.date()}, lies before the first, {first.date()}")
+    with contextlib.redirect_stdout(sys.stderr):
+        outcome = backfill(scope, first=first.date(), last=last.date(), recompute=force, accept=accept)
+    found = {"dataset": scope.dataset.name, "first": str(first.date()), "last": str(last.date()), "seconds": outcome.seconds}
+    if as_json:
+        print_json({**found, "failed_checks": list(outcome.failed_checks)})
+    else:
+        print_rows([found], title="backfill")
+        for check in outcome.failed_checks:
+            typer.echo(f"check not passed: {check}")
+
+
+def _require_from_start(scope: Scope, day: date) -> None:
+    if day < scope.dataset.start:
+        raise typer.BadParameter(f"{day.isoformat()} lies before the dataset's start, {scope.dataset.start.isoformat()}")
 
 
 def validate_command(*, home: Home = None, dataset: DatasetFile = None, profile: Profile = None, as_json: AsJson = False) -> None:

@@ -1,10 +1,11 @@
 """A small world run once through the whole chain, shared by the tests of the edge."""
 
+import hashlib
 import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,30 @@ class World:
     def scope(self) -> Scope:
         """The world's scope."""
         return load_scope(read_environment(self.environ))
+
+    def hashes(self, *days: date) -> dict[str, str]:
+        """sha256 of every file that belongs to one of `days` (default: any): tables, manifests, candidates, releases."""
+        base = self.scope().home.base
+        names = {form for day in days for form in (f"{day}", f"{day:%Y%m%d}")}
+        found = {}
+        for folder in ("tables", "candidates", "releases"):
+            for path in sorted((base / folder).rglob("*")):
+                place = path.relative_to(base)
+                # What is live, and how it came to be, is of now and of no day.
+                if not path.is_file() or place.name in {"current", "promotions.jsonl"}:
+                    continue
+                if not names or any(part.startswith(name) for part in place.parts for name in names):
+                    found[str(place)] = hashlib.sha256(path.read_bytes()).hexdigest()
+        return found
+
+    def day(self, number: int) -> date:
+        """The dataset's first day plus `number` days."""
+        return self.first + timedelta(days=number)
+
+    def elsewhere(self, home: Path) -> "World":
+        """The same landing files with another, empty home."""
+        environ = {**self.environ, "INTEREST_GRAPH_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")}
+        return World(home, self.dataset_file, self.first, self.last, environ)
 
 
 def make_world(folder: Path, *, num_days: int = 14) -> World:

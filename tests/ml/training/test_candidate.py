@@ -182,7 +182,7 @@ def test_the_measured_model_of_a_warm_day_never_saw_the_test(earlier, warm) -> N
 
 
 def test_a_warm_day_is_the_same_from_memory_and_from_disk(earlier, warm, tmp_path) -> None:
-    store, day = CandidateStore(tmp_path), (END - timedelta(days=3)).date()
+    store, day = CandidateStore(tmp_path / "candidates", checkpoints=tmp_path / "checkpoints"), (END - timedelta(days=3)).date()
     store.write(earlier, day=day, recipe=Recipe("v", {}))
     again = train_candidate(two_tastes(), config=CONFIG, as_of=END, last_full_fit=store.read(day))
     assert np.array_equal(again.released.model.score(np.arange(NUM_USERS)), warm.released.model.score(np.arange(NUM_USERS)))
