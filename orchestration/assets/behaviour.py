@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from graphlib import TopologicalSorter
 from typing import Any
 
 import dagster as dg
@@ -105,10 +106,15 @@ def behaviour_assets(scope: Scope) -> list[dg.AssetsDefinition]:
             seal_marts(scope, days)
         else:
             context.log.info(f"nothing is new for {asked[0]} to {asked[-1]}: dbt is not asked")
-            yield from (dg.Output(None, output_name=name) for name in sorted(context.selected_output_names))
+            yield from (dg.MaterializeResult(asset_key=key) for key in upstream_first(context.assets_def.asset_deps))
         say_what_days_hold(context, scope, [contract.name for contract in MART_TABLES], asked=asked, made=days.all)
 
     return [transforms]
+
+
+def upstream_first(deps: Mapping[dg.AssetKey, set[dg.AssetKey]]) -> list[dg.AssetKey]:
+    """The keys in an order in which Dagster takes their results."""
+    return [key for key in TopologicalSorter(deps).static_order() if key in deps]
 
 
 def built(context: dg.AssetExecutionContext, dbt: DbtCliResource, *, scope: Scope, days: MartDays) -> Iterator[Any]:

@@ -104,7 +104,8 @@ def monitoring_assets(scope: Scope) -> list[dg.AssetsDefinition]:
                 description="Every day's raw events and marts hold what the landing files hold now.",
             )
         ],
-        **contract_attributes(RECONCILIATION),
+        description=contract_attributes(RECONCILIATION)["description"],
+        metadata=contract_attributes(RECONCILIATION)["metadata"],
     )
     def reconciliation(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         landed = landed_days(scope.dataset, config=scope.config.intake, now=datetime.now(UTC), landed=scope.home.landed)
