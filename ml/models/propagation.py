@@ -10,29 +10,10 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.nn import MessagePassing
 
-from ml.models.adjacency import SparseProduct
 from ml.models.relations import Relation
 
 Vectors = dict[str, Tensor]
-
-
-class RelationConvolution(MessagePassing):  # type: ignore[misc]
-    """Sums neighbours' vectors by edge weight along one relation, as one sparse product."""
-
-    def __init__(self) -> None:
-        super().__init__(aggr="sum")
-
-    def forward(self, x_SD: Tensor, relation: Relation) -> Tensor:
-        """Messages to the targets, shape [T, D]."""
-        messages_TD: Tensor = self.propagate(relation.adjacency_TS, x=(x_SD, None), transposed=relation.transposed_ST)
-        return messages_TD
-
-    def message_and_aggregate(self, edge_index: Tensor, x: tuple[Tensor, None], transposed: Tensor) -> Tensor:
-        """PyG's hook for both steps at once."""
-        product_TD: Tensor = SparseProduct.apply(edge_index, transposed, x[0])  # type: ignore[no-untyped-call]
-        return product_TD
 
 
 class TypedPropagation(nn.Module):
@@ -40,6 +21,8 @@ class TypedPropagation(nn.Module):
 
     def __init__(self, relations: Sequence[Relation], *, num_layers: int, side_weight: float) -> None:
         """Behaviour starts at weight 1, every other relation at `side_weight` (above 0)."""
+        from ml.models.convolution import RelationConvolution  # noqa: PLC0415  (PyG imports slowly: only training needs it)
+
         super().__init__()
         self.relations = tuple(relations)
         self.convolution = RelationConvolution()

@@ -3,12 +3,15 @@
 import shutil
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ml.contracts.contract import partition_name
 from ml.contracts.files import sha256_of, whole_directory
 from ml.contracts.manifest import Manifest, Recipe, is_whole, read_manifest
 from ml.errors import MissingTableError
-from ml.training.candidate import TrainingOutcome, load_candidate, save_candidate
+
+if TYPE_CHECKING:
+    from ml.training.candidate import TrainingOutcome
 
 NAME = "candidate"
 
@@ -42,8 +45,10 @@ class CandidateStore:
         manifest = self.manifest(day)
         return manifest is not None and is_whole(self.directory(day), manifest)
 
-    def write(self, outcome: TrainingOutcome, *, day: date, recipe: Recipe) -> Path:
+    def write(self, outcome: "TrainingOutcome", *, day: date, recipe: Recipe) -> Path:
         """Write a candidate, whole or not at all, then its manifest; returns the folder."""
+        from ml.training.candidate import save_candidate  # noqa: PLC0415  (torch imports slowly: look-ups need none of it)
+
         with whole_directory(self.directory(day)) as folder:
             save_candidate(outcome, folder)
         directory = self.directory(day)
@@ -53,8 +58,10 @@ class CandidateStore:
         shutil.rmtree(self.checkpoints(day), ignore_errors=True)
         return directory
 
-    def read(self, day: date) -> TrainingOutcome:
+    def read(self, day: date) -> "TrainingOutcome":
         """A day's candidate; raises `MissingTableError` where none was finished."""
+        from ml.training.candidate import load_candidate  # noqa: PLC0415  (torch imports slowly: look-ups need none of it)
+
         self.digest(day)
         return load_candidate(self.directory(day))
 
