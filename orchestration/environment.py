@@ -58,3 +58,4 @@ def quiet_libraries(environ: MutableMapping[str, str] = os.environ) -> None:
         environ.setdefault(name, value)
     # One job over assets that backfill as a range and assets that backfill by the day is what we mean.
     warnings.filterwarnings("ignore", message="Asset job .* materializes assets with varying BackfillPolicies")
+    warnings.filterwarnings("ignore", message="Parameter `backfill_policy` .* is currently in beta")

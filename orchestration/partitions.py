@@ -1,14 +1,19 @@
 """Which partitions an asset of day D reads: the day itself, or every day through it."""
 
+import warnings
+
 import dagster as dg
 
 from ml.contracts import CONTRACTS
 
 SAME_DAY = dg.TimeWindowPartitionMapping()
-# A hundred years back: Dagster cuts it at the dataset's first day.
-ALL_DAYS_THROUGH = dg.TimeWindowPartitionMapping(start_offset=-36_500, allow_nonexistent_upstream_partitions=True)
+with warnings.catch_warnings():
+    # In beta by name in Dagster 1.13; our table of edges (tests/orchestration/test_definitions.py) tells when it changes.
+    warnings.simplefilter("ignore")
+    # A hundred years back: Dagster cuts it at the dataset's first day.
+    ALL_DAYS_THROUGH = dg.TimeWindowPartitionMapping(start_offset=-36_500, allow_nonexistent_upstream_partitions=True)
 
-# Assets of day D that were made in one run make D's upstream in the same run; a backfill takes this many days at once.
+# Days of a backfill that one run takes of everything behind the marts: as many as a run that dies may cost.
 DAYS_PER_RUN = 7
 
 

@@ -1,13 +1,14 @@
 """What Dagster shows: every asset described, owned, grouped, and the graph as it was reviewed."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 import pytest
 
 from ml.contracts import CONTRACTS
 from orchestration.definitions import build_definitions
-from orchestration.jobs import NIGHTLY, REFRESH
+from orchestration.jobs import BEHAVIOUR_GROUPS, NIGHTLY, REFRESH
+from orchestration.partitions import DAYS_PER_RUN
 from orchestration.sensors import landing_sensor
 
 GRAPH = {
@@ -19,7 +20,8 @@ GRAPH = {
     "candidate": {"interactions", "items", "item_embeddings", "item_interests", "knowledge_graph"},
     "evaluation": {"candidate", "interactions", "items", "item_embeddings", "item_interests", "knowledge_graph"},
     "similar_items": {"release_decisions", "item_embeddings"},
-    "online_features": {"user_profiles", "item_features", "recommendation_lists"},
+    "live_release": {"release_decisions", "candidate"},
+    "online_features": {"user_profiles", "item_features", "recommendation_lists", "live_release"},
     "ranking_quality": {"evaluation"},
 }
 
@@ -40,11 +42,58 @@ def test_every_asset_says_what_it_is(definitions) -> None:
     assert set(CONTRACTS) <= set(nodes)
     for name, node in nodes.items():
         assert node.key.path[0] == "shop", name
-        for found in (node.description, node.group_name, node.owners, node.kinds, node.partitions_def):
+        for found in (node.description, node.group_name, node.owners, node.kinds):
             assert found, name
+        assert node.partitions_def or name == "reconciliation"
         if name in CONTRACTS:
             shown = [column.name for column in node.metadata["dagster/column_schema"].columns]
             assert shown == [column.name for column in CONTRACTS[name].columns]
+
+
+# What day D of each asset reads of a parent: the day itself, or every day through it.
+NEWEST_DAY_ONLY = {"live_release", "online_features", "ranking_quality"}
+READS_HISTORY = {"interactions", "user_activity_daily", "item_popularity_daily", "user_texts", "reviews"}
+CHOSEN_DAYS = [date(2026, 6, 23), date(2026, 6, 24), date(2026, 6, 30), date(2026, 7, 1), date(2026, 10, 25)]
+
+
+@pytest.mark.parametrize("day", CHOSEN_DAYS, ids=str)
+def test_every_edge_names_its_partitions(definitions, day) -> None:
+    """The first day, the next, a month's end, the first of a month, and a day on which clocks change somewhere."""
+    scope = definitions[1]
+    graph = definitions[0].resolve_asset_graph()
+    now = datetime(2026, 12, 1, tzinfo=UTC)
+    asked = scope.partitions.subset_with_partition_keys([day.isoformat()])
+    whole = [(scope.dataset.start + timedelta(days=number)).isoformat() for number in range((day - scope.dataset.start).days + 1)]
+    num_edges = 0
+    for name, node in executable(definitions[0]).items():
+        for parent in node.parent_keys if node.partitions_def else ():
+            mapping = graph.get_partition_mapping(node.key, parent)
+            assert isinstance(mapping, dg.TimeWindowPartitionMapping), (name, parent)
+            found = mapping.get_upstream_mapped_partitions_result_for_partitions(asked, scope.partitions, scope.partitions, now)
+            in_dbt = node.group_name in {"staging", "intermediate", "marts"}
+            expected = whole if parent.path[-1] in READS_HISTORY and not in_dbt else whole[-1:]
+            assert sorted(found.partitions_subset.get_partition_keys()) == expected, (name, parent)
+            assert not found.required_but_nonexistent_subset.get_partition_keys()
+            num_edges += 1
+    assert num_edges > 60
+
+
+def test_cheap_layers_backfill_as_one_range_and_heavy_ones_in_chunks(definitions) -> None:
+    for name, node in executable(definitions[0]).items():
+        if not node.partitions_def:
+            continue
+        whole = node.group_name in BEHAVIOUR_GROUPS or name in NEWEST_DAY_ONLY
+            "live_release",
+            "online_features",
+            "ranking_quality",
+        }
+        assert node.backfill_policy.max_partitions_per_run == (None if whole else DAYS_PER_RUN), name
+
+
+def test_every_asset_of_a_day_has_a_version_of_its_code(definitions) -> None:
+    versions = {name: node.code_version for name, node in executable(definitions[0]).items()}
+    # These look at what is now, or draw a page for people.
+    assert {name for name, version in versions.items() if not version} == {*NEWEST_DAY_ONLY, "reconciliation"}
 
 
 @pytest.mark.parametrize("name", sorted(GRAPH))
@@ -68,7 +117,7 @@ def test_the_sensor_asks_once_for_new_files(definitions, monkeypatch) -> None:
     repository = definitions[0].get_repository_def()
     with dg.DagsterInstance.ephemeral() as instance:
         first = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, repository_def=repository))
-        assert [request.partition_key for request in first.run_requests] == ["2026-06-30"]
+        assert [(request.job_name, request.partition_key) for request in first.run_requests] == [(REFRESH.name, "2026-06-30")]
         again = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, repository_def=repository, cursor=first.cursor))
         assert not again.run_requests
         assert again.skip_message == "no landing file changed"
