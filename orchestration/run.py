@@ -21,6 +21,7 @@ from ml.errors import InterestGraphError
 from ml.intake.dataset import dataset_fingerprint
 from ml.intake.ingest import event_days
 from orchestration.assets.raw import ACCEPT_TAG
+from orchestration.dead_runs import PROCESS_TAG, dead_runs_ended, this_process
 from orchestration.definitions import build_definitions
 from orchestration.instance import open_instance
 from orchestration.jobs import REFRESH
@@ -106,11 +107,11 @@ def _wishes(*, recompute: bool, accept: bool) -> dict[str, str]:
 
 def _execute(scope: Scope, *, tags: Mapping[str, str], partition_key: str | None = None) -> list[str]:
     job = build_definitions(scope).resolve_job_def(REFRESH.name)
-    with open_instance(scope.home.root) as instance:
+    with open_instance(scope.home.root) as instance, dead_runs_ended(instance):
         result = job.execute_in_process(
             instance=instance,
             partition_key=partition_key,
-            tags=tags,
+            tags={**tags, PROCESS_TAG: this_process()},
             run_config={"loggers": {"console": {}}},
             raise_on_error=False,
         )
