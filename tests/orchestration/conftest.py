@@ -3,7 +3,7 @@
 import hashlib
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -13,6 +13,17 @@ import pytest
 from examples.shop.simulate import SampleSettings, write_sample
 from orchestration.environment import read_environment
 from orchestration.scope import Scope, load_scope
+
+from .forked_runs import ForkedRuns, Run
+
+# Long enough in every stage for a kill to fall inside it, and a release that passes the gate.
+WATCHED_PROFILE = """
+interests: {max_keyphrases: 200}
+model: {embedding_size: 16, epochs: 20, patience: 20, batch_size: 128, num_negatives: 64}
+evaluation: {num_bootstrap: 200, gate_min_users: 5}
+ranking: {top_k: 10, num_similar: 5}
+monitoring: {max_sample: 1000}
+"""
 
 
 @dataclass(frozen=True)
@@ -96,3 +107,37 @@ def finished_world(new_world, command) -> World:
     done = command(world, "run")
     assert done.returncode == 0, done.stderr[-4000:] + done.stdout[-2000:]
     return world
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """The last two days of a small world, made by one run that nothing happened to."""
+
+    world: World
+    run: Run
+    hashes: dict[str, str]
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What the run was asked for."""
+        return ("backfill", str(self.world.day(8)), str(self.world.last))
+
+
+@pytest.fixture(scope="session")
+def forked(repository) -> Iterator[ForkedRuns]:
+    """The process from which runs are forked."""
+    server = ForkedRuns({**os.environ, "PYTHONPATH": str(repository)})
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def undisturbed(new_world, forked, tmp_path_factory) -> Undisturbed:
+    """What runs that are killed, starved or given a broken warehouse must come to."""
+    folder = tmp_path_factory.mktemp("profile")
+    (folder / "watched.yaml").write_text(WATCHED_PROFILE)
+    world = new_world("undisturbed", num_days=10)
+    world.environ["INTEREST_GRAPH_PROFILE"] = str(folder / "watched.yaml")
+    run = forked.start("backfill", str(world.day(8)), str(world.last), environ=world.environ, log=folder / "undisturbed.log")
+    assert run.wait() == 0, run.said()[-4000:]
+    return Undisturbed(world, run, world.hashes())
