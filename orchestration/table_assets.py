@@ -21,7 +21,7 @@ from ml.contracts.manifest import Recipe
 from ml.days import as_of
 from orchestration.artefacts import Artefact, Metadata
 from orchestration.code_version import code_version
-from orchestration.partitions import DAYS_PER_RUN, mapping_of
+from orchestration.partitions import DAYS_PER_RUN, SAME_DAY
 from orchestration.progress import Progress, logged_progress
 from orchestration.scope import Scope
 
@@ -207,12 +207,15 @@ def _spec(
     scope: Scope, name: str, *, inputs: Sequence[str], group: str, kinds: set[str], version: str, description: str | None
 ) -> dg.AssetSpec:
     contract = CONTRACTS.get(name)
+    histories = [upstream for upstream in inputs if upstream in CONTRACTS and CONTRACTS[upstream].grain == "daily"]
+    attributes = contract_attributes(contract) if contract else {"description": description, "metadata": {}}
+    attributes["metadata"] |= {"reads every day through its own of": ", ".join(histories) or "nothing"}
     return dg.AssetSpec(
         scope.key(name),
-        deps=[dg.AssetDep(scope.key(upstream), partition_mapping=mapping_of(upstream)) for upstream in inputs],
+        deps=[dg.AssetDep(scope.key(upstream), partition_mapping=SAME_DAY) for upstream in inputs],
         group_name=group,
         owners=[OWNER],
         kinds=kinds,
         code_version=version,
-        **(contract_attributes(contract) if contract else {"description": description}),
+        **attributes,
     )

@@ -140,6 +140,7 @@ class MonitoringConfig(_Section):
     max_volume_factor: PositiveFloat = Field(10.0, description="times more or fewer rows than usual that stops the run")
     unusual_null_rise: PositiveFloat = Field(0.2, description="rise of a column's share of nulls that is worth a look")
     max_null_rise: PositiveFloat = Field(0.5, description="rise of a column's share of nulls that stops the run")
+    unusual_unknown_events: float = Field(0.001, ge=0, le=1, description="share of events of unknown type that is worth a look")
     max_unknown_events: float = Field(0.05, gt=0, le=1, description="share of events of unknown type that stops the run")
     seed: int = Field(7, description="seed of sampling")
 

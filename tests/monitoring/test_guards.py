@@ -67,4 +67,5 @@ def test_unknown_event_types_are_counted_by_type() -> None:
     assert "event type 'wish' has no weight (3 events), event type '收藏' has no weight (1 events)" in alarm.what
     assert not alarm.is_grave
     assert event_type_alarms(reasons, num_events=10, config=CONFIG)[0].is_grave
+    assert event_type_alarms(reasons, num_events=100_000, config=CONFIG) == []
     assert event_type_alarms([], num_events=0, config=CONFIG) == []

@@ -1,6 +1,6 @@
 """What Dagster shows: every asset described, owned, grouped, and the graph as it was reviewed."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 import dagster as dg
 import pytest
@@ -50,9 +50,7 @@ def test_every_asset_says_what_it_is(definitions) -> None:
             assert shown == [column.name for column in CONTRACTS[name].columns]
 
 
-# What day D of each asset reads of a parent: the day itself, or every day through it.
 NEWEST_DAY_ONLY = {"live_release", "online_features", "ranking_quality"}
-READS_HISTORY = {"interactions", "user_activity_daily", "item_popularity_daily", "user_texts", "reviews"}
 CHOSEN_DAYS = [date(2026, 6, 23), date(2026, 6, 24), date(2026, 6, 30), date(2026, 7, 1), date(2026, 10, 25)]
 
 
@@ -63,19 +61,23 @@ def test_every_edge_names_its_partitions(definitions, day) -> None:
     graph = definitions[0].resolve_asset_graph()
     now = datetime(2026, 12, 1, tzinfo=UTC)
     asked = scope.partitions.subset_with_partition_keys([day.isoformat()])
-    whole = [(scope.dataset.start + timedelta(days=number)).isoformat() for number in range((day - scope.dataset.start).days + 1)]
     num_edges = 0
     for name, node in executable(definitions[0]).items():
         for parent in node.parent_keys if node.partitions_def else ():
             mapping = graph.get_partition_mapping(node.key, parent)
             assert isinstance(mapping, dg.TimeWindowPartitionMapping), (name, parent)
             found = mapping.get_upstream_mapped_partitions_result_for_partitions(asked, scope.partitions, scope.partitions, now)
-            in_dbt = node.group_name in {"staging", "intermediate", "marts"}
-            expected = whole if parent.path[-1] in READS_HISTORY and not in_dbt else whole[-1:]
-            assert sorted(found.partitions_subset.get_partition_keys()) == expected, (name, parent)
+            assert list(found.partitions_subset.get_partition_keys()) == [day.isoformat()], (name, parent)
             assert not found.required_but_nonexistent_subset.get_partition_keys()
             num_edges += 1
     assert num_edges > 60
+
+
+def test_an_asset_says_whose_history_it_reads(definitions) -> None:
+    said = {name: str(node.metadata.get("reads every day through its own of")) for name, node in executable(definitions[0]).items()}
+    assert "interactions" in said["user_interests"]
+    assert "item_interests" not in said["user_interests"]
+    assert "item_popularity_daily" in said["recommendations"]
 
 
 def test_cheap_layers_backfill_as_one_range_and_heavy_ones_in_chunks(definitions) -> None:
@@ -83,10 +85,6 @@ def test_cheap_layers_backfill_as_one_range_and_heavy_ones_in_chunks(definitions
         if not node.partitions_def:
             continue
         whole = node.group_name in BEHAVIOUR_GROUPS or name in NEWEST_DAY_ONLY
-            "live_release",
-            "online_features",
-            "ranking_quality",
-        }
         assert node.backfill_policy.max_partitions_per_run == (None if whole else DAYS_PER_RUN), name
 
 
