@@ -10,8 +10,6 @@ python -m benchmarks.models [--quick] [--json FILE]
 
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +23,8 @@ import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benchmarks.report import Options, Row, Timing, data_folder, parse_options, publish, timed
+from benchmarks.program import dataset_option, environment, real_dataset_files, run_program
+from benchmarks.report import Options, Row, Timing, parse_options, publish, timed
 from ml.config import PipelineConfig
 from ml.contracts import CONTRACTS
 from ml.contracts.contract import TIMESTAMP
@@ -41,13 +40,7 @@ from ml.training.candidate import TrainingTables
 from ml.training.split import TimeSplit, global_time_split
 from ml.training.trial import baselines
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-PROGRAM = Path(sys.executable).with_name("interest-graph")
-REAL_SETS = {
-    "movielens": "movielens-small-text",
-    "douban-zh": "zh-douban-movies-1000",
-    "musical-instruments": "amazon-musical-instruments-reviews",
-}
+REAL_SETS = ("movielens", "douban-zh", "musical-instruments")
 METRICS = ("ndcg@10", "recall@20")
 # Windows are added until a set has this many tested user-windows, but no more than that many windows.
 ENOUGH_USERS, MOST_WINDOWS = 150, 5
@@ -72,10 +65,9 @@ class Window:
 
 def main(options: Options) -> None:
     """Measure every set and publish the table; quick: the bundled sample alone, one window."""
-    real = {} if options.quick else {name: folder for name, folder in REAL_SETS.items() if data_folder(folder) is not None}
+    real: dict[str, Path | None] = {} if options.quick else {**real_dataset_files(REAL_SETS)}
     rows: list[Row] = []
-    for name in real or {"shop": ""}:
-        dataset_file = REPOSITORY / "examples" / f"{name}.yaml" if real else None
+    for name, dataset_file in (real or {"shop": None}).items():
         tables = _tables(dataset_file)
         rows += _rows(name, _windows(tables, most=1 if options.quick else MOST_WINDOWS))
     notes = [
@@ -89,12 +81,10 @@ def _tables(dataset_file: Path | None) -> TrainingTables:
     """The tables of the newest day of a data set, made by the main job."""
     with tempfile.TemporaryDirectory() as own_home:
         home = os.environ.get("INTEREST_GRAPH_HOME", own_home)
-        environ = os.environ | {"INTEREST_GRAPH_HOME": home, "DAGSTER_HOME": os.environ.get("DAGSTER_HOME", f"{home}/dagster")}
-        data = data_folder(next(iter(REAL_SETS.values())))
-        if data is not None:
-            environ["INTEREST_GRAPH_DATA"] = str(data.parent)
-        arguments = [str(PROGRAM), "run", "--json", *(["--dataset", str(dataset_file)] if dataset_file else [])]
-        made = json.loads(subprocess.run(arguments, env=environ, stdout=subprocess.PIPE, check=True).stdout)  # noqa: S603
+        finished = run_program("run", "--json", *dataset_option(dataset_file), environ=environment(home))
+        if finished.code != 0:
+            raise RuntimeError(finished.log[-2000:])
+        made = json.loads(finished.out)
         store, day = TableStore(Path(made["places"]["tables"])), date.fromisoformat(made["day"])
         snapshots = [store.read(CONTRACTS[name], day=day) for name in ("items", "item_embeddings", "item_interests", "knowledge_graph")]
         return TrainingTables(store.read_history(CONTRACTS["interactions"], through=day), *snapshots)
