@@ -6,6 +6,7 @@ that starting Dagster costs nothing when nothing changed.
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -46,6 +47,10 @@ def _parse(target: Path, *, scratch: Path) -> None:
     )
     if done.returncode != 0:
         raise InterestGraphError(f"dbt could not parse {PROJECT}:\n{done.stdout}\n{done.stderr}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if not target.exists():
+    try:
         scratch.rename(target)
+    except OSError:
+        # Another process parsed the same project at the same time and was first.
+        if not (target / "manifest.json").exists():
+            raise
+        shutil.rmtree(scratch)

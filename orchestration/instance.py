@@ -1,10 +1,11 @@
 """The Dagster instance in the home folder, so that the UI shows what the command line ran."""
 
 import os
-import shutil
 from pathlib import Path
 
 import dagster as dg
+
+from ml.contracts.files import write_text
 
 NAME = "dagster.yaml"
 EMBEDDED = Path(__file__).with_name(NAME)
@@ -20,7 +21,8 @@ def prepare_instance(home: Path) -> Path:
     folder = Path(os.environ.setdefault("DAGSTER_HOME", str(home / "dagster")))
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / NAME).exists():
-        shutil.copyfile(POSTGRES if os.environ.get(POSTGRES_URL) else EMBEDDED, folder / NAME)
+        # Whole or absent: another process may be reading it already.
+        write_text((POSTGRES if os.environ.get(POSTGRES_URL) else EMBEDDED).read_text(encoding="utf-8"), folder / NAME)
     return folder
 
 
