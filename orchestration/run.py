@@ -23,6 +23,7 @@ from ml.intake.ingest import event_days
 from orchestration.assets.raw import ACCEPT_TAG
 from orchestration.dead_runs import PROCESS_TAG, dead_runs_ended, this_process
 from orchestration.definitions import build_definitions
+from orchestration.full_disk import DiskFullError, is_disk_full
 from orchestration.instance import open_instance
 from orchestration.jobs import REFRESH
 from orchestration.scope import Scope
@@ -106,22 +107,34 @@ def _wishes(*, recompute: bool, accept: bool) -> dict[str, str]:
 
 
 def _execute(scope: Scope, *, tags: Mapping[str, str], partition_key: str | None = None) -> list[str]:
+    try:
+        result = _executed(scope, tags=tags, partition_key=partition_key)
+    except Exception as error:
+        # Dagster could not note what a step did, or the run could not begin.
+        if is_disk_full(error, home=scope.home.root):
+            raise DiskFullError(scope.home.root, during="the run") from error
+        raise
+    if not result.success:
+        raise _failure(result, scope=scope)
+    return [f"{found.asset_key.path[-1]}: {found.check_name}" for found in result.get_asset_check_evaluations() if not found.passed]
+
+
+def _executed(scope: Scope, *, tags: Mapping[str, str], partition_key: str | None) -> dg.ExecuteInProcessResult:
     job = build_definitions(scope).resolve_job_def(REFRESH.name)
     with open_instance(scope.home.root) as instance, dead_runs_ended(instance):
-        result = job.execute_in_process(
+        return job.execute_in_process(
             instance=instance,
             partition_key=partition_key,
             tags={**tags, PROCESS_TAG: this_process()},
             run_config={"loggers": {"console": {}}},
             raise_on_error=False,
         )
-    if not result.success:
-        raise _failure(result)
-    return [f"{found.asset_key.path[-1]}: {found.check_name}" for found in result.get_asset_check_evaluations() if not found.passed]
 
 
-def _failure(result: dg.ExecuteInProcessResult) -> RunFailedError:
+def _failure(result: dg.ExecuteInProcessResult, *, scope: Scope) -> InterestGraphError:
     failed = next(event for event in result.all_events if event.is_step_failure)
     error = failed.step_failure_data.error
+    if is_disk_full(error, home=scope.home.root):
+        return DiskFullError(scope.home.root, during=f"step {failed.step_key}")
     cause = error.cause or error if error else None
     return RunFailedError(str(failed.step_key), cause.message.strip() if cause else "no message")
