@@ -90,11 +90,11 @@ def chain_of_kills(undisturbed, forked, folder: Path, *, seed: int) -> None:
 
 
 def test_a_kill_in_every_stage_ends_in_the_bytes_of_an_undisturbed_run(undisturbed, forked, tmp_path) -> None:
-    chain_of_kills(undisturbed, forked, tmp_path, seed=0)
+    chain_of_kills(undisturbed, forked, tmp_path, seed=5)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1, 11))
+@pytest.mark.parametrize("seed", range(10, 20))
 def test_ten_kills_in_every_stage_end_in_the_bytes_of_an_undisturbed_run(undisturbed, forked, tmp_path, seed) -> None:
     chain_of_kills(undisturbed, forked, tmp_path, seed=seed)
 
