@@ -113,7 +113,8 @@ def day_assets(
 
     `settings` are all that the function is set by. With `stands_on`, the function also reads these
     artefacts as they were on the day of the last full fit, as `scope.last_full_fit` names it.
-    With `needed_by_full_fits`, a missing day of that kind is made on the way.
+    With `needed_by_full_fits`, the full fits that the days stand on are made on the way where they are
+    missing or no longer made from what is there now: late events change them as they change any day.
     """
 
     def decorate(function: Callable[..., Made | tuple[Made, ...]]) -> dg.AssetsDefinition:
@@ -130,8 +131,7 @@ def day_assets(
         )
         def made(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
             asked = partition_days(context)
-            missing = [day for day in scope.full_fits_before(asked) if not maker.is_whole(day)] if needed_by_full_fits else []
-            _make_days(context, maker, asked=asked, missing=missing)
+            _make_days(context, maker, asked=asked, stood_on=scope.full_fits_before(asked) if needed_by_full_fits else [])
             yield from (dg.MaterializeResult(asset_key=scope.key(name)) for name in names)
             yield from (check.judge(asked[-1]) for check in checks)
 
@@ -150,10 +150,6 @@ class DayMaker:
     function: Callable[..., Made | tuple[Made, ...]]
     version: str
     stands_on: Mapping[str, Artefact]
-
-    def is_whole(self, day: date) -> bool:
-        """Whether all of the day's assets are there, whatever they were made from."""
-        return all(self.scope.artefact(name).is_whole(day) for name in self.names)
 
     def recipe(self, day: date) -> Recipe:
         """What decides the day's bytes."""
@@ -176,10 +172,12 @@ class DayMaker:
         return several
 
 
-def _make_days(context: dg.AssetExecutionContext, maker: DayMaker, *, asked: Sequence[date], missing: Sequence[date]) -> None:
-    for day in sorted({*asked, *missing}):
+def _make_days(context: dg.AssetExecutionContext, maker: DayMaker, *, asked: Sequence[date], stood_on: Sequence[date]) -> None:
+    for day in sorted({*asked, *stood_on}):
         started = time.monotonic()
         made = maker.make(DayRun(day, context.log.info, is_newest=day == asked[-1]), recompute=wants_recompute(context) and day in asked)
+        if made is None and day not in asked:
+            continue
         seconds = {"seconds": time.monotonic() - started}
         for place, name in enumerate(maker.names):
             said = dict(made[place].metadata) | seconds if made else {"reused": True}
