@@ -1,5 +1,6 @@
 """The Dagster instance in the home folder, so that the UI shows what the command line ran."""
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -27,6 +28,8 @@ def prepare_instance(home: Path) -> Path:
 
 
 def open_instance(home: Path) -> dg.DagsterInstance:
-    """The instance of the home folder."""
-    prepare_instance(home)
-    return dg.DagsterInstance.get()
+    """The instance of the home folder; processes open it one after another, because the first one makes its SQLite tables."""
+    folder = prepare_instance(home)
+    with (folder / "opening.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        return dg.DagsterInstance.get()
