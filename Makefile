@@ -39,8 +39,8 @@ run: $(STAMP) ## the main job on the bundled sample
 	$(BIN)/interest-graph run
 
 .PHONY: test
-test: $(STAMP) redis-server ## every test that is not slow
-	$(BIN)/pytest --cov --cov-report=term:skip-covered
+test: $(STAMP) redis-server ## every test that is not slow, a file to a process, on all cores
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile --cov --cov-report=term:skip-covered
 
 .PHONY: test-slow
 test-slow: $(STAMP) redis-server ## the tests marked slow
