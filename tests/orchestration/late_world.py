@@ -66,7 +66,8 @@ class LateWorld:
         tags = {ASSET_PARTITION_RANGE_START_TAG: first.isoformat(), ASSET_PARTITION_RANGE_END_TAG: last.isoformat()}
         selection = [self.scope.key(name) for name in only] or None
         with dg.DagsterInstance.ephemeral() as instance:
-            definitions.execute_in_process(instance=instance, tags=tags, asset_selection=selection)
+            quiet = {"loggers": {"console": {}}}
+            definitions.execute_in_process(instance=instance, tags=tags, asset_selection=selection, run_config=quiet)
 
     def make_downstream(self, first: date, last: date) -> None:
         """The knowledge graph of some days, which stands for all that is made from the marts."""

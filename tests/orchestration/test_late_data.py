@@ -26,6 +26,7 @@ from .late_world import (
     DAILY,
     DUPLICATE_AGES,
     LATE_AGES,
+    NUM_DAYS,
     VERSION_AGE,
     LateWorld,
     State,
@@ -174,22 +175,28 @@ def test_files_that_come_and_go(arrival) -> None:
     assert asks(world, cursor=cursor) == ([], cursor)
 
 
-def test_then_the_newest_day_is_made_and_all_equals_a_home_that_saw_everything_at_once(arrival, tmp_path) -> None:
-    """With an event from before the dataset's start, which the run of the newest day brings along."""
+def test_all_equals_a_home_that_saw_everything_at_once(arrival, tmp_path) -> None:
+    """Through the day before the newest, with which the behaviour run ends; the newest is the other run's."""
+    world, start = arrival.world, arrival.world.scope.dataset.start
+    at_once = world.elsewhere(tmp_path / "home")
+    at_once.make(start, world.day(1))
+    fresh = at_once.state(*BUILT)
+    made = {key: now for key, now in world.state(*BUILT).items() if key[1] < world.newest}
+    assert set(fresh) == set(made)
+    assert len(fresh) == len(BUILT) * (NUM_DAYS - 1)
+    assert [key for key in fresh if fresh[key][1] != made[key][1]] == []
+
+
+def test_an_event_of_before_the_start_touches_the_first_day_alone(arrival) -> None:
     world, start = arrival.world, arrival.world.scope.dataset.start
     write_late(world.folder, "ancient.csv", [["ancient", "u00005", "i00006", "view", world.at(500, hour=3), "", ""]])
-    requests, _ = asks(world)
     assert says(world)[CHANGED] == [start]
+    requests, _ = asks(world)
     assert {requests[0].tags[tag] for tag in (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG)} == {start.isoformat()}
     before = world.state(*BUILT)
-    world.make(world.newest, world.newest)
+    world.make(start, start)
     after = world.state(*BUILT)
     for table in DAILY:
         assert written(before, after, table) == {start}, table
+    assert written(before, after, *BUILT) == {start}
     assert set(says(world)) == {AS_LANDED}
-    at_once = world.elsewhere(tmp_path / "home")
-    at_once.make(start, world.newest)
-    fresh = at_once.state(*BUILT)
-    assert set(after) == set(fresh)
-    assert [key for key in fresh if fresh[key][1] != after[key][1]] == []
-    assert len(fresh) > 1700
