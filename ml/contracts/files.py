@@ -4,9 +4,11 @@ Every artefact of this project is written through here or, where another program
 writes it, synced here. What is in a file is its writer's business.
 """
 
+import glob
 import hashlib
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,23 +22,39 @@ _BLOCK = 1 << 20
 
 def write_parquet(table: pa.Table, path: Path) -> Path:
     """Write a Parquet file that is whole or absent; equal tables give equal bytes."""
-    with _whole_or_absent(path) as handle:
+    with whole_file(path) as handle:
         pq.write_table(table, handle, compression="zstd")
     return path
 
 
 def write_text(text: str, path: Path) -> Path:
     """Write a UTF-8 text file that is whole or absent."""
-    with _whole_or_absent(path) as handle:
+    with whole_file(path) as handle:
         handle.write(text.encode("utf-8"))
     return path
 
 
 @contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A handle to write to; the file takes its place, synced, when the block ends without error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_name(path)
+    try:
+        with temporary.open("wb") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+        sync_directory(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
 def whole_directory(directory: Path) -> Iterator[Path]:
     """An empty folder to write into; it takes the place of `directory`, synced, when the block ends without error."""
-    temporary = directory.with_name(f".{directory.name}.{os.getpid()}.tmp")
-    aside = directory.with_name(f".{directory.name}.{os.getpid()}.old")
+    temporary = temporary_name(directory)
+    aside = temporary.with_suffix(".old")
     for leftover in (temporary, aside):
         shutil.rmtree(leftover, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -50,6 +68,33 @@ def whole_directory(directory: Path) -> Iterator[Path]:
     finally:
         for leftover in (temporary, aside):
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+def temporary_name(path: Path) -> Path:
+    """Where this process prepares what will be `path`; what killed processes of this host left of the same is removed."""
+    host = socket.gethostname()
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(host)}-*"):
+        pid = leftover.stem.rpartition("-")[2]
+        if leftover.suffix in {".tmp", ".old"} and pid.isdecimal() and not _is_running(int(pid)):
+            _remove(leftover)
+    return path.with_name(f".{path.name}.{host}-{os.getpid()}.tmp")
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _remove(leftover: Path) -> None:
+    if leftover.is_dir():
+        shutil.rmtree(leftover, ignore_errors=True)
+    else:
+        leftover.unlink(missing_ok=True)
 
 
 def sync_tree(directory: Path) -> None:
@@ -86,18 +131,3 @@ def sha256_of(path: Path) -> str:
             while block := handle.read(_BLOCK):
                 digest.update(block)
     return digest.hexdigest()
-
-
-@contextmanager
-def _whole_or_absent(path: Path) -> Iterator[BinaryIO]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as handle:
-            yield handle
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-        sync_directory(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)

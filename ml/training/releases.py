@@ -17,7 +17,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ml.contracts.files import write_text
+from ml.contracts.files import temporary_name, write_text
 from ml.errors import ReleaseError
 
 MANIFEST = "manifest.json"
@@ -49,7 +49,7 @@ class ReleaseStore:
         release. `made_from` (fingerprints, versions, embedding space) goes into the manifest.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        temporary = self.root / f".adding-{day:%Y%m%d}-{os.getpid()}"
+        temporary = temporary_name(self.root / f"adding-{day:%Y%m%d}")
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.copytree(source, temporary)
         for name, content in documents.items():
@@ -68,7 +68,7 @@ class ReleaseStore:
         if directory.exists() and not _broken(directory):
             shutil.rmtree(temporary)
             return
-        aside = temporary.with_name(f"{temporary.name}-torn")
+        aside = temporary.with_suffix(".old")
         if directory.exists():
             directory.rename(aside)
         temporary.rename(directory)
