@@ -21,7 +21,7 @@ try:
             connection.execute(f'SELECT count(*), bit_xor(hash(t)) FROM "{schema}"."{name}" AS t').fetchall()
     connection.close()
 except duckdb.IOException as error:
-    if "lock" in str(error):
+    if "Could not set lock" in str(error):
         sys.exit(0)
     sys.stderr.write(str(error))
     sys.exit(1)
