@@ -178,5 +178,6 @@ def list_item_again(world: LateWorld, item: str, *, at: datetime, text: str) -> 
 def num_events_by_day(world: LateWorld, table: str, *, days: Collection[date]) -> dict[date, int]:
     """What a mart counts, by partition; days without events left out."""
     (contract,) = (each for each in MART_TABLES if each.name == table)
-    found = {day: sum(world.scope.store.read(contract, day=day).column("num_events").to_pylist()) for day in days}
+    store = world.scope.store
+    found = {day: sum(store.read(contract, day=day).column("num_events").to_pylist()) for day in days}
     return {day: count for day, count in found.items() if count}

@@ -133,7 +133,7 @@ def test_snapshots_change_from_the_first_change_on_and_never_before(arrival) -> 
 
 def test_nothing_is_lost_and_nothing_counts_twice(arrival) -> None:
     world, start = arrival.world, arrival.world.scope.dataset.start
-    days = days_through(start, world.newest)
+    days = list(days_through(start, world.newest))
     counted = [event for event in world.landed() if not event.is_superseded]
     expected = Counter(max(event.day, start) for event in counted)
     of_items = Counter(max(event.day, start) for event in counted if event.item is not None)
