@@ -38,8 +38,9 @@ from .late_world import (
 )
 
 DOWNSTREAM = "knowledge_graph"
-# Days of the stand-in for everything downstream: before and after the item's new text.
-DOWNSTREAM_AGES = (VERSION_AGE + 3, VERSION_AGE - 3)
+# Days of the stand-in for everything downstream, before and after the item's new text. Both are days of full fits,
+# the 18th and the 19th week's: a day in between would bring the one that it stands on up to date as well.
+DOWNSTREAM_AGES = (VERSION_AGE + 3, VERSION_AGE - 4)
 
 
 @dataclass(frozen=True)
