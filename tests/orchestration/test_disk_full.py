@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .test_kills import assert_whole, start, step_before
+from .test_kills import assert_whole, step_before
 
 SECONDS = 300.0
 DISK_BYTES = 96 << 20
@@ -49,8 +49,13 @@ def assert_says_so(run, disk: Path) -> None:
 def test_a_disk_that_fills_up_tears_nothing_and_the_next_run_is_fine(undisturbed, forked, disk, tmp_path) -> None:
     world = undisturbed.world.elsewhere(disk / "home")
     world.home.mkdir()
+
+    def start(name: str):
+        # What it says is kept where there is room.
+        return forked.start(*undisturbed.arguments, environ=world.environ, log=tmp_path / f"{name}.log")
+
     fill(disk, leave=700 << 10)
-    run = start(undisturbed, forked, world, "at the start")
+    run = start("at the start")
     assert_says_so(run, disk)
     # Dagster's own files on the same disk, and on another one: it may be the step that fails, or the note of it.
     for stage, dagster_home in {
@@ -61,14 +66,14 @@ def test_a_disk_that_fills_up_tears_nothing_and_the_next_run_is_fine(undisturbed
     }.items():
         make_room(disk)
         world.environ["DAGSTER_HOME"] = str(dagster_home)
-        run = start(undisturbed, forked, world, stage)
+        run = start(stage)
         before = step_before(undisturbed, stage)
         assert run.wait_for(lambda run=run, before=before: before in run.steps(), seconds=SECONDS), run.said()[-4000:]
         fill(disk, leave=0)
         assert_says_so(run, disk)
         assert_whole(world)
     make_room(disk)
-    run = start(undisturbed, forked, world, "end")
+    run = start("end")
     assert run.wait() == 0, run.said()[-4000:]
     assert world.hashes() == undisturbed.hashes
     assert_whole(world)

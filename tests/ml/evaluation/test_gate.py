@@ -53,9 +53,7 @@ def test_too_few_users_judge_nothing(num_users: int) -> None:
     # One user's interval has no width and would exclude 0 by itself.
     decision = judged(popularity=np.zeros(num_users), ours=np.ones(num_users))
     assert not decision.passed
-    assert decision.reason == (
-        f"Refused: {num_users} test user(s) are too few to judge ours by ndcg@10 (evaluation.gate_min_users is 20)."
-    )
+    assert decision.reason == (f"Refused: {num_users} test user(s) are too few to judge ours by ndcg@10 (evaluation.gate_min_users is 20).")
     assert judged(popularity=np.zeros(20), ours=np.ones(20)).passed
 
 
