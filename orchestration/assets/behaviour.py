@@ -122,9 +122,8 @@ def built(context: dg.AssetExecutionContext, dbt: DbtCliResource, *, scope: Scop
     replace_broken_warehouse(context, scope, deep=False)
     try:
         yield from _build(context, dbt, scope=scope, days=days)
-    except dg.Failure:
-        raise
     except Exception:
+        # dbt's own failure may be a block that only reading shows to be broken.
         if not replace_broken_warehouse(context, scope, deep=True):
             raise
         yield from _build(context, dbt, scope=scope, days=days)
