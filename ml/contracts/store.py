@@ -94,8 +94,16 @@ class TableStore:
         """The sha256 that stands for what `day` reads of a table: a snapshot's partition, or a daily table's history from `since`."""
         if contract.grain == "snapshot":
             return self._sha256(contract.name, day)
-        self._require_history(contract, since=since, through=day)
-        return combined({partition_name(each): self._sha256(contract.name, each) for each in days_through(since, day)})
+        return self.history_digests(contract, since=since, through=day)[day]
+
+    def history_digests(self, contract: TableContract, *, since: date, through: date) -> dict[date, str]:
+        """What stands for a daily table's history through each day, every one made of the one before: one pass for all days."""
+        self._require_history(contract, since=since, through=through)
+        found: dict[date, str] = {}
+        before = ""
+        for day in days_through(since, through):
+            before = found[day] = combined({"before": before, partition_name(day): self._sha256(contract.name, day)})
+        return found
 
     def _sha256(self, name: str, day: date) -> str:
         manifest = self.manifest(name, day=day)

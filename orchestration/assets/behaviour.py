@@ -153,23 +153,30 @@ def days_to_build(scope: Scope, *, through: date, also: Sequence[date] = ()) -> 
     """Every day up to `through` whose marts are missing, torn or made from something else than is raw now."""
     snapshots = [contract for contract in MART_TABLES if contract.grain == "snapshot"]
     daily = [contract for contract in MART_TABLES if contract.grain == "daily"]
+    histories = event_histories(scope, through=through)
+
+    def is_current(contract: TableContract, day: date) -> bool:
+        return scope.store.is_made_from(contract.name, mart_recipe(scope, contract, day=day, histories=histories), day=day)
 
     def outdated(contracts: Sequence[TableContract]) -> tuple[date, ...]:
         return tuple(
-            day
-            for day in days_through(scope.dataset.start, through)
-            if day in also or not all(scope.store.is_made_from(each.name, mart_recipe(scope, each, day=day), day=day) for each in contracts)
+            day for day in days_through(scope.dataset.start, through) if day in also or not all(is_current(each, day) for each in contracts)
         )
 
     return MartDays(outdated(daily), outdated(snapshots))
 
 
-def mart_recipe(scope: Scope, contract: TableContract, *, day: date) -> Recipe:
+def event_histories(scope: Scope, *, through: date) -> dict[date, str]:
+    """What stands for all raw events through each day."""
+    return scope.store.history_digests(RAW_EVENTS, since=scope.dataset.start, through=through)
+
+
+def mart_recipe(scope: Scope, contract: TableContract, *, day: date, histories: Mapping[date, str]) -> Recipe:
     """A day's events decide its daily marts; its catalogue and all events before its end decide a snapshot."""
     if contract.grain == "daily":
         manifest = scope.store.manifest(RAW_EVENTS.name, day=day)
         return Recipe(marts_version(scope), {RAW_EVENTS.name: manifest.sha256 if manifest else "missing"})
-    return Recipe(marts_version(scope), {each.name: scope.artefact(each.name).digest(day) for each in (RAW_EVENTS, RAW_ITEMS)})
+    return Recipe(marts_version(scope), {RAW_EVENTS.name: histories[day], RAW_ITEMS.name: scope.artefact(RAW_ITEMS.name).digest(day)})
 
 
 def marts_version(scope: Scope) -> str:
@@ -179,9 +186,10 @@ def marts_version(scope: Scope) -> str:
 
 def seal_marts(scope: Scope, days: MartDays) -> None:
     """Check what dbt wrote, have it reach the disk, and write the manifests."""
+    histories = event_histories(scope, through=days.all[-1])
     for contract in MART_TABLES:
         for day in days.snapshots if contract.grain == "snapshot" else days.events:
-            scope.store.seal(contract, day=day, recipe=mart_recipe(scope, contract, day=day))
+            scope.store.seal(contract, day=day, recipe=mart_recipe(scope, contract, day=day, histories=histories))
 
 
 def dbt_variables(scope: Scope, days: MartDays) -> dict[str, Any]:
