@@ -37,7 +37,10 @@ def test_the_next_write_of_the_same_removes_what_killed_ones_left(tmp_path) -> N
 
 
 @pytest.mark.parametrize(
-    "name", [f".a.json.{socket.gethostname()}-{os.getpid()}.tmp", ".a.json.elsewhere-1.tmp", ".b.json.tmp", "a.json.bak"]
+    "name",
+    [f".a.json.{socket.gethostname()}-{os.getpid()}.tmp", ".a.json.elsewhere-1.tmp", ".b.json.tmp", "a.json.bak"],
+    # The first holds a process id; processes that share out the tests must agree on their names.
+    ids=["running", "another host", "another name", "another kind"],
 )
 def test_files_of_running_writers_other_hosts_and_others_stay(tmp_path, name) -> None:
     pid = os.fork()
