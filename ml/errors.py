@@ -8,6 +8,7 @@ wrong argument stays `ValueError`, a broken invariant stays `assert`.
     ├── DatasetError         a dataset file, its mapping or its files
     ├── ContractError        a table that breaks its declared contract
     ├── MissingTableError    a table or partition that was never written
+    ├── TornTableError       a partition whose bytes are not those it was finished with
     ├── LeakageError         rows from the future of `as_of`
     ├── EmbeddingSpaceError  vectors of two spaces meeting
     ├── UnknownIdError       an id outside the vocabulary
@@ -68,6 +69,15 @@ class MissingTableError(InterestGraphError):
         self.partition = partition
         found = f"written: {available[0]} to {available[-1]}" if available else "nothing is written yet"
         super().__init__(f"table {table} has no partition {partition} ({found}); materialize it first")
+
+
+class TornTableError(InterestGraphError):
+    """A partition that holds other bytes than it was finished with: a broken disk, or somebody's edit."""
+
+    def __init__(self, table: str, partition: str, path: str) -> None:
+        self.table = table
+        self.partition = partition
+        super().__init__(f"table {table}, partition {partition}: {path} is not as it was written; delete it and run the same again")
 
 
 class LeakageError(InterestGraphError):

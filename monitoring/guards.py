@@ -65,13 +65,13 @@ def null_alarms(null_shares: Mapping[date, Mapping[str, float]], *, table: str, 
 def event_type_alarms(reasons: Sequence[str], *, num_events: int, config: MonitoringConfig) -> list[Alarm]:
     """Events kept out for their type, by the `reasons` they were given.
 
-    From `unusual_unknown_events` of all events on they are worth a look, above `max_unknown_events` grave.
+    From `unusual_unknown_events` of the day's events on they are worth a look, above `max_unknown_events` grave.
     """
     share = len(reasons) / max(len(reasons) + num_events, 1)
     if not reasons or share < config.unusual_unknown_events:
         return []
     named = ", ".join(f"{reason} ({number:,} events)" for reason, number in Counter(reasons).most_common(10))
-    what = f"{share:.1%} of all events were kept out for their type: {named}; add it to the dataset file's weights"
+    what = f"{share:.1%} of the day's events were kept out for their type: {named}; add it to the dataset file's weights"
     return [Alarm("raw_events", what, is_grave=share > config.max_unknown_events)]
 
 

@@ -1,4 +1,4 @@
-"""The version of the code behind an asset: a hash of every module of ours that decides its values.
+"""The version of the code behind an asset: a hash of every module of ours that decides its values, and of their word lists.
 
 Followed are imports into the computing packages, from the asset's own module on;
 settings come in as values and errors decide no value, so neither is followed.
@@ -30,9 +30,13 @@ def code_version(module: str, *, settings: tuple[BaseModel | str, ...]) -> str:
 @cache
 def _code_hash(module: str) -> str:
     digest = hashlib.sha256()
-    for name, path in sorted(_closure(module).items()):
+    code = _closure(module)
+    folders = {path.parent for path in code.values()}
+    for name, path in sorted(code.items()):
         digest.update(f"{name}\n".encode())
         digest.update(path.read_bytes())
+    for file in sorted(file for folder in folders for file in folder.rglob("*.txt")):
+        digest.update(file.read_bytes())
     digest.update("".join(f"{library}=={version(library)}\n" for library in LIBRARIES).encode())
     return digest.hexdigest()[:12]
 

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -52,9 +52,14 @@ class RunOutcome:
 
 
 def newest_day(scope: Scope) -> date:
-    """The newest day with events, and never before the dataset's start."""
+    """The newest complete day with events, and never before the dataset's start."""
     days = event_days(scope.dataset, config=scope.config.intake, now=datetime.now(UTC), landed=scope.home.landed)
-    return max(days.last, scope.dataset.start)
+    return max(min(days.last, last_complete_day()), scope.dataset.start)
+
+
+def last_complete_day() -> date:
+    """Yesterday in UTC: today's events are still coming, and it has no partition yet."""
+    return datetime.now(UTC).date() - timedelta(days=1)
 
 
 def run(scope: Scope, *, day: date, force: bool = False, accept: bool = False) -> RunOutcome:
@@ -86,8 +91,8 @@ def backfill(scope: Scope, *, first: date, last: date, recompute: bool = False, 
 
 
 def _is_complete(scope: Scope, *, day: date) -> bool:
-    """Whether every table of the day is still there."""
-    return all(scope.store.path(name, day).exists() for name in CONTRACTS)
+    """Whether every artefact of the day is there with the bytes it was finished with."""
+    return scope.candidates.is_whole(day) and all(scope.store.is_whole(name, day=day) for name in CONTRACTS)
 
 
 def run_fingerprint(scope: Scope) -> str:
@@ -137,4 +142,6 @@ def _failure(result: dg.ExecuteInProcessResult, *, scope: Scope) -> InterestGrap
     if is_disk_full(error, home=scope.home.root):
         return DiskFullError(scope.home.root, during=f"step {failed.step_key}")
     cause = error.cause or error if error else None
+    if cause and "ExecutionInterrupted" in cause.message:
+        return RunFailedError(str(failed.step_key), "it was interrupted; what is finished stays, run the same again to go on")
     return RunFailedError(str(failed.step_key), cause.message.strip() if cause else "no message")

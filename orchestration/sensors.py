@@ -38,13 +38,16 @@ def landing_sensor(scope: Scope) -> dg.SensorDefinition:
             return dg.SkipReason(f"no day from the dataset's start, {scope.dataset.start}, on is complete")
         found = reconcile(landed, store=scope.store, through=last_complete)
         changed = [day for day in days_in_state(found, CHANGED, MARTS_DIFFER) if day < last_complete]
-        return dg.SensorResult(run_requests=requests(changed, newest=last_complete, fingerprint=fingerprint), cursor=fingerprint)
+        return dg.SensorResult(run_requests=requests(changed, newest=last_complete), cursor=fingerprint)
 
     return new_landing_files
 
 
-def requests(changed: Sequence[date], *, newest: date, fingerprint: str) -> list[dg.RunRequest]:
-    """One run over the span of the changed days, in which the unchanged ones are left as they are; then the newest day."""
+def requests(changed: Sequence[date], *, newest: date) -> list[dg.RunRequest]:
+    """One run over the span of the changed days, in which the unchanged ones are left as they are; then the newest day.
+
+    Without run keys: a state of the files that comes back is asked for again; the cursor keeps one state from being asked for twice.
+    """
     asked = []
     if changed:
         tags = {
@@ -52,5 +55,5 @@ def requests(changed: Sequence[date], *, newest: date, fingerprint: str) -> list
             ASSET_PARTITION_RANGE_END_TAG: changed[-1].isoformat(),
             CHANGED_DAYS_TAG: " ".join(day.isoformat() for day in changed)[:MAX_TAG_CHARACTERS],
         }
-        asked.append(dg.RunRequest(run_key=f"changed-{fingerprint}", job_name=BEHAVIOUR.name, tags=tags))
-    return [*asked, dg.RunRequest(run_key=f"{newest}-{fingerprint}", job_name=REFRESH.name, partition_key=newest.isoformat())]
+        asked.append(dg.RunRequest(job_name=BEHAVIOUR.name, tags=tags))
+    return [*asked, dg.RunRequest(job_name=REFRESH.name, partition_key=newest.isoformat())]

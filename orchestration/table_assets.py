@@ -108,6 +108,7 @@ def day_assets(
     checks: Sequence["DayCheck"] = (),
     stands_on: Mapping[str, Artefact] | None = None,
     needed_by_full_fits: bool = False,
+    holds: Callable[[date], bool] = lambda _: True,
 ) -> Callable[[Callable[..., Made | tuple[Made, ...]]], dg.AssetsDefinition]:
     """An asset per name, made together by a function of one day.
 
@@ -115,12 +116,13 @@ def day_assets(
     artefacts as they were on the day of the last full fit, as `scope.last_full_fit` names it.
     With `needed_by_full_fits`, the full fits that the days stand on are made on the way where they are
     missing or no longer made from what is there now: late events change them as they change any day.
+    `holds` says whether what else the function makes of a day is still there.
     """
 
     def decorate(function: Callable[..., Made | tuple[Made, ...]]) -> dg.AssetsDefinition:
         inputs = [name for name in inspect.signature(function).parameters if name != "run"]
         version = code_version(function.__module__, settings=settings if isinstance(settings, tuple) else (settings,))
-        maker = DayMaker(scope, names, tuple(inputs), function, version, stands_on or {})
+        maker = DayMaker(scope, names, tuple(inputs), function, version, stands_on or {}, holds)
 
         @dg.multi_asset(
             name="_and_".join(names) if len(names) <= 2 else names[0],
@@ -150,6 +152,7 @@ class DayMaker:
     function: Callable[..., Made | tuple[Made, ...]]
     version: str
     stands_on: Mapping[str, Artefact]
+    holds: Callable[[date], bool]
 
     def recipe(self, day: date) -> Recipe:
         """What decides the day's bytes."""
@@ -163,13 +166,17 @@ class DayMaker:
         """Make and keep the day; None where all of it is there already, whole and made from the same."""
         recipe = self.recipe(run.day)
         kept = [self.scope.artefact(name) for name in self.names]
-        if not recompute and all(artefact.is_made_from(recipe, day=run.day) and artefact.is_whole(run.day) for artefact in kept):
+        if not recompute and self._is_made(recipe, run.day):
             return None
         made = self.function(run, **{name: self.scope.artefact(name).read(run.day) for name in self.inputs})
         several = made if isinstance(made, tuple) else (made,)
         for artefact, one in zip(kept, several, strict=True):
             artefact.write(one.value, day=run.day, recipe=recipe)
         return several
+
+    def _is_made(self, recipe: Recipe, day: date) -> bool:
+        kept = [self.scope.artefact(name) for name in self.names]
+        return all(artefact.is_made_from(recipe, day=day) and artefact.is_whole(day) for artefact in kept) and self.holds(day)
 
 
 def _make_days(context: dg.AssetExecutionContext, maker: DayMaker, *, asked: Sequence[date], stood_on: Sequence[date]) -> None:

@@ -15,7 +15,7 @@ from ml.contracts.contract import TableContract, check_no_future, latest_moment,
 from ml.contracts.files import sha256_of, sync_file, write_parquet
 from ml.contracts.manifest import Manifest, Recipe, combined, is_whole, read_manifest
 from ml.days import as_of, days_through
-from ml.errors import MissingTableError
+from ml.errors import MissingTableError, TornTableError
 
 AS_OF = b"as_of"
 
@@ -62,6 +62,10 @@ class TableStore:
         check_no_future(conformed, contract=contract, day=day)
         sync_file(self.path(contract.name, day))
         return self._finish(contract, conformed, day=day, recipe=recipe)
+
+    def unseal(self, name: str, *, day: date) -> None:
+        """Forget what a partition was made from: it is about to be made anew, and until then counts as never finished."""
+        self.manifest_path(name, day).unlink(missing_ok=True)
 
     def _finish(self, contract: TableContract, table: pa.Table, *, day: date, recipe: Recipe) -> Manifest:
         path = self.path(contract.name, day)
@@ -130,12 +134,20 @@ class TableStore:
     def read_as_of(self, contract: TableContract, *, day: date, since: date) -> pa.Table:
         """What partition `day` of any asset may read of a table: the snapshot of the day, or the history from `since` through it.
 
-        Raises `LeakageError` where the files hold a row from after the day.
+        Raises `LeakageError` where the files hold a row from after the day, `TornTableError` where one
+        holds other bytes than it was finished with.
         """
         daily = contract.grain == "daily"
+        for each in days_through(since, day) if daily else (day,):
+            self._require_whole(contract.name, each)
         table = self.read_history(contract, through=day, since=since) if daily else self.read(contract, day=day)
         check_no_future(table, contract=contract, day=day)
         return table
+
+    def _require_whole(self, name: str, day: date) -> None:
+        manifest, path = self.manifest(name, day=day), self.path(name, day)
+        if manifest is not None and path.exists() and not is_whole(path, manifest):
+            raise TornTableError(name, partition_name(day), str(path))
 
     def _require_history(self, contract: TableContract, *, since: date, through: date) -> None:
         absent = [day for day in days_through(since, through) if not self.path(contract.name, day).exists()]

@@ -57,6 +57,8 @@ def _against_live(
         return "", "Promoted: it passed the gate, and no release was live."
     if live_id == release.release_id:
         return "", "It is live already."
+    if release.release_id in releases.rolled_back():
+        return f"Not promoted: {release.release_id} was rolled back from; promote it by hand if that is over.", ""
     try:
         live = releases.get(live_id)
     except ReleaseError as error:

@@ -98,6 +98,19 @@ class ReleaseStore:
         """Every release id, oldest day first, and what is wrong with it ("" where nothing is)."""
         return {directory.name: ", ".join(_broken(directory)) for directory in self._directories()}
 
+    def is_whole(self, release_id: str) -> bool:
+        """Whether a release is there with every file its manifest names, unchanged."""
+        return (self.root / release_id).is_dir() and not _broken(self.root / release_id)
+
+    def rolled_back(self) -> set[str]:
+        """Ids somebody rolled back from and nobody promoted by hand since: they never go live again by themselves."""
+        found: set[str] = set()
+        live = ""
+        for move in self.promotions():
+            found = found | {live} if move["move"] == "rollback" else found - {move["release_id"]}
+            live = move["release_id"]
+        return found
+
     def current_id(self) -> str | None:
         """The id the pointer names, whether that release is whole or not."""
         pointer = self.root / CURRENT

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from graphlib import TopologicalSorter
+from importlib.metadata import version
 from typing import Any
 
 import dagster as dg
@@ -130,8 +131,11 @@ def built(context: dg.AssetExecutionContext, dbt: DbtCliResource, *, scope: Scop
 
 
 def _build(context: dg.AssetExecutionContext, dbt: DbtCliResource, *, scope: Scope, days: MartDays) -> list[Any]:
-    for table in MART_TABLES:
-        scope.store.directory(table.name).mkdir(parents=True, exist_ok=True)
+    for contract in MART_TABLES:
+        scope.store.directory(contract.name).mkdir(parents=True, exist_ok=True)
+        # From here on the warehouse may hold other events than the marts: a build that fails must leave nothing that counts as made.
+        for day in days.snapshots if contract.grain == "snapshot" else days.events:
+            scope.store.unseal(contract.name, day=day)
     target = scope.home.root / "dbt" / f"run-{context.run_id}"
     # Marts reach their files only when all of dbt is done: nothing is told before.
     return list(dbt.cli(["build", "--vars", json.dumps(dbt_variables(scope, days))], context=context, target_path=target).stream())
@@ -180,8 +184,9 @@ def mart_recipe(scope: Scope, contract: TableContract, *, day: date, histories: 
 
 
 def marts_version(scope: Scope) -> str:
-    """Version of the SQL and of what each event is worth."""
-    return f"{project_fingerprint()}-{json.dumps(dict(scope.dataset.weights), sort_keys=True)}"
+    """Version of the SQL, of what runs it, and of what each event is worth."""
+    libraries = " ".join(f"{name}=={version(name)}" for name in ("dbt-core", "dbt-duckdb", "duckdb"))
+    return f"{project_fingerprint()}-{libraries}-{json.dumps(dict(scope.dataset.weights), sort_keys=True)}"
 
 
 def seal_marts(scope: Scope, days: MartDays) -> None:

@@ -1,6 +1,7 @@
 """The candidate of a day, its trial beside the baselines, and what is in force and live after it."""
 
 from collections.abc import Iterator
+from datetime import date
 from typing import NamedTuple
 
 import dagster as dg
@@ -79,6 +80,7 @@ def model_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         settings=(*settings, scope.dataset.name),
         stands_on={name: scope.artefact(name) for name in (CANDIDATE, RELEASE_DECISIONS.name)},
         needed_by_full_fits=True,
+        holds=lambda day: has_its_release(scope, day),
     )
     def trial(
         run: DayRun,
@@ -141,6 +143,12 @@ def model_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         yield dg.MaterializeResult(metadata={"live": live_id, "is live": found.is_live, "reason": found.reason})
 
     return [candidate, trial, live_release]
+
+
+def has_its_release(scope: Scope, day: date) -> bool:
+    """Whether the release that a day's trial made is there and whole; true for a day without a candidate."""
+    release_id = scope.store.read(RELEASE_DECISIONS, day=day).column("candidate_release_id")[0].as_py()
+    return release_id is None or scope.releases.is_whole(release_id)
 
 
 def read_last_full_fit(scope: Scope, run: DayRun) -> LastFullFit | None:

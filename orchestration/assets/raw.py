@@ -1,5 +1,6 @@
 """Landing files in: the raw tables and the rows kept out of them."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
@@ -124,10 +125,17 @@ def table_alarms(scope: Scope, name: str, *, day: date) -> list[Alarm]:
 
 
 def unknown_types(scope: Scope, *, day: date) -> list[Alarm]:
-    """Events kept out because the dataset file gives their type no weight."""
+    """Events of the day kept out because the dataset file gives their type no weight, against the day's own events."""
+    reasons = Counter(type_reasons(scope, day=day)) - Counter(type_reasons(scope, day=day - timedelta(days=1)))
+    manifest = scope.store.manifest(RAW_EVENTS.name, day=day)
+    return event_type_alarms(sorted(reasons.elements()), num_events=manifest.num_rows if manifest else 0, config=scope.config.monitoring)
+
+
+def type_reasons(scope: Scope, *, day: date) -> list[str]:
+    """Why events up to a day were kept out for their type; none for a day before the first."""
+    if day < scope.dataset.start:
+        return []
     kept_out = scope.store.read(QUARANTINED_ROWS, day=day)
     is_event, is_type = pc.equal(kept_out.column("table_name"), "events"), pc.equal(kept_out.column("column_name"), "event_type")
-    reasons = kept_out.filter(pc.and_(is_event, is_type)).column("reason").to_pylist()
-    manifests = [scope.store.manifest(RAW_EVENTS.name, day=known) for known in scope.store.days(RAW_EVENTS.name)]
-    num_events = sum(manifest.num_rows for manifest in manifests if manifest)
-    return event_type_alarms(reasons, num_events=num_events, config=scope.config.monitoring)
+    reasons: list[str] = kept_out.filter(pc.and_(is_event, is_type)).column("reason").to_pylist()
+    return reasons

@@ -36,7 +36,7 @@ def run_command(
     from orchestration.run import newest_day, run
 
     wanted = day.date() if day else newest_day(scope)
-    _require_from_start(scope, wanted)
+    _require_complete(scope, wanted)
     typer.echo(f"interest-graph: {scope.dataset.name}, {wanted.isoformat()}, state in {scope.home.base}", err=True)
     # What dbt and Dagster print goes where logs go; standard output is the report alone.
     with contextlib.redirect_stdout(sys.stderr):
@@ -63,7 +63,8 @@ def backfill_command(
     scope = open_scope(home, dataset, profile)
     from orchestration.run import backfill
 
-    _require_from_start(scope, first.date())
+    for day in (first.date(), last.date()):
+        _require_complete(scope, day)
     if last < first:
         raise typer.BadParameter(f"the last day, {last.date()}, lies before the first, {first.date()}")
     with contextlib.redirect_stdout(sys.stderr):
@@ -77,7 +78,11 @@ def backfill_command(
             typer.echo(f"check not passed: {check}")
 
 
-def _require_from_start(scope: Scope, day: date) -> None:
+def _require_complete(scope: Scope, day: date) -> None:
+    from orchestration.run import last_complete_day
+
+    if day > last_complete_day():
+        raise typer.BadParameter(f"{day.isoformat()} is not complete yet; the last complete day is {last_complete_day().isoformat()} (UTC)")
     if day < scope.dataset.start:
         raise typer.BadParameter(f"{day.isoformat()} lies before the dataset's start, {scope.dataset.start.isoformat()}")
 

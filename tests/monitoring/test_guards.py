@@ -63,7 +63,7 @@ def test_null_shares_of_a_table() -> None:
 def test_unknown_event_types_are_counted_by_type() -> None:
     reasons = ["event type 'wish' has no weight"] * 3 + ["event type '收藏' has no weight"]
     (alarm,) = event_type_alarms(reasons, num_events=996, config=CONFIG)
-    assert "0.4% of all events" in alarm.what
+    assert "0.4% of the day's events" in alarm.what
     assert "event type 'wish' has no weight (3 events), event type '收藏' has no weight (1 events)" in alarm.what
     assert not alarm.is_grave
     assert event_type_alarms(reasons, num_events=10, config=CONFIG)[0].is_grave

@@ -82,11 +82,11 @@ class Home:
         self.write("raw_users", [{"user_id": "ann", "source_file": "users.csv", "source_row": 1}], day=day)
         self.write("raw_knowledge", [], day=day)
 
-    def build(self, start: date, end: date, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def build(self, start: date, end: date, *arguments: str, first: date = FIRST_DAY) -> subprocess.CompletedProcess[str]:
         """`dbt build` of the days from `start` through `end`; DuckDB makes no folders, so its caller does."""
         for contract in MART_TABLES:
             self.tables.directory(contract.name).mkdir(parents=True, exist_ok=True)
-        days = {"first_day": str(FIRST_DAY), "start_day": str(start), "end_day": str(end)}
+        days = {"first_day": str(first), "start_day": str(start), "end_day": str(end)}
         variables = {"tables_root": str(self.tables.root), **days, "weights": WEIGHTS}
         project = str(Path(__file__).parents[2] / "transforms")
         command = [str(Path(sys.executable).with_name("dbt")), "--no-use-colors", "build", *arguments]

@@ -9,9 +9,10 @@ import pytest
 
 from ml.contracts import CONTRACTS, check_no_leakage
 from ml.contracts.contract import FLOAT, STRING, TIMESTAMP, Column, TableContract
+from ml.contracts.manifest import Recipe
 from ml.contracts.store import TableStore
 from ml.contracts.vectors import matrix_to_vectors, vectors_to_matrix
-from ml.errors import ContractError, LeakageError, MissingTableError
+from ml.errors import ContractError, LeakageError, MissingTableError, TornTableError
 
 SCORES = TableContract(
     name="scores",
@@ -95,6 +96,21 @@ def test_a_refused_write_leaves_the_old_partition(tmp_path) -> None:
         store.write(SCORES, scores(["a", "a"], [1.0, 2.0]), day=day)
     assert pq.read_table(path).num_rows == 1
     assert sorted(entry.name for entry in path.parent.iterdir()) == [f"{day}.json", f"{day}.parquet"]
+
+
+def test_a_changed_byte_is_named_and_an_unsealed_partition_counts_as_never_made(tmp_path) -> None:
+    store, day = TableStore(tmp_path), date(2026, 1, 1)
+    recipe = Recipe("v", {"a": "1"})
+    path = store.write(SCORES, scores(["a"], [1.0]), day=day, recipe=recipe)
+    assert store.is_made_from("scores", recipe, day=day)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert not store.is_whole("scores", day=day)
+    with pytest.raises(TornTableError, match="is not as it was written; delete it"):
+        store.read_as_of(SCORES, day=day, since=day)
+    store.unseal("scores", day=day)
+    assert not store.is_made_from("scores", recipe, day=day)
 
 
 def test_vectors_round_trip_and_empty() -> None:

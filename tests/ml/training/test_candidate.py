@@ -294,6 +294,23 @@ def test_a_release_that_loses_to_the_live_one_stays_where_it_is(candidate, trial
     assert releases.current_id() == good.column("release_id")[0].as_py()
 
 
+def test_what_was_rolled_back_from_goes_live_by_hand_alone(candidate, trial, tmp_path) -> None:
+    day, releases = END.date(), ReleaseStore(tmp_path / "releases")
+    first = decided(candidate, trial, day=day, tmp_path=tmp_path)
+    second = decided(candidate, trial, day=day + timedelta(days=1), tmp_path=tmp_path)
+    assert promoted(candidate, first, tmp_path).is_live
+    assert promoted(candidate, second, tmp_path).is_live
+    releases.rollback()
+    # The same day once more, say because a late file came in at night.
+    found = promoted(candidate, second, tmp_path)
+    assert not found.is_live
+    assert "was rolled back from" in found.reason
+    third = decided(candidate, trial, day=day + timedelta(days=2), tmp_path=tmp_path)
+    assert promoted(candidate, third, tmp_path).is_live
+    releases.promote(second.column("release_id")[0].as_py(), reason="by hand", force=True)
+    assert releases.rolled_back() == set()
+
+
 def test_a_refused_candidate_is_not_considered_and_a_torn_live_one_is_replaced(candidate, trial, tmp_path) -> None:
     day, releases = END.date(), ReleaseStore(tmp_path / "releases")
     refused = dataclasses.replace(trial, decision=GateDecision(False, "Refused: by hand."))

@@ -21,3 +21,5 @@ cleaned as (
 )
 
 select * from cleaned
+-- A dataset whose start moved on keeps older files beside the first partition that holds their events too.
+where partition_day >= date '{{ var("first_day") }}'
