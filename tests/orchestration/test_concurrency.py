@@ -7,6 +7,9 @@ import pytest
 
 from ml.contracts.behaviour import MART_TABLES
 
+# Takes about five minutes: runs beside runs on two cores.
+pytestmark = pytest.mark.slow
+
 NUM_DAYS = 8
 # The command runs raw tables and dbt alone: what comes after them opens no warehouse.
 BEHAVIOUR_ONLY = "import orchestration.run, orchestration.jobs; orchestration.run.REFRESH = orchestration.jobs.BEHAVIOUR"

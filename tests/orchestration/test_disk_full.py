@@ -10,6 +10,9 @@ import pytest
 
 from .test_kills import assert_whole, step_before
 
+# Takes about four minutes: five disks filled, then a whole run.
+pytestmark = pytest.mark.slow
+
 SECONDS = 300.0
 DISK_BYTES = 96 << 20
 

@@ -37,6 +37,9 @@ from .late_world import (
     written,
 )
 
+# Takes about four minutes: 160 days built twice.
+pytestmark = pytest.mark.slow
+
 DOWNSTREAM = "knowledge_graph"
 # Days of the stand-in for everything downstream, before and after the item's new text. Both are days of full fits,
 # the 18th and the 19th week's: a day in between would bring the one that it stands on up to date as well.

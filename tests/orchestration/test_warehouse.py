@@ -14,6 +14,9 @@ from orchestration.definitions import build_definitions
 from orchestration.jobs import BEHAVIOUR
 from orchestration.warehouse import damage
 
+# Takes about four minutes: dbt builds a broken warehouse again and again.
+pytestmark = pytest.mark.slow
+
 NUM_DAYS = 8
 # Of a DuckDB file: three headers, then blocks.
 HEADER_BYTES, BLOCK_BYTES = 3 * 4096, 1 << 18
