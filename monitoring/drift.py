@@ -28,6 +28,7 @@ from monitoring.columns import (
 from monitoring.report import page
 from monitoring.windows import CURRENT, MIN_BLOCKS, Blocks, sampled_window
 
+DECIMALS = 9
 METHODS = {"numerical": "wasserstein", "categorical": "jensenshannon"}
 
 
@@ -153,14 +154,20 @@ def _report(columns: Sequence[_Column], *, config: MonitoringConfig, as_of: date
     return DriftReport(table, html)
 
 
+def _exact(figure: float | None) -> float | None:
+    """Without its last bits: Evidently adds over a set of texts, whose order is another one in every process."""
+    return None if figure is None else round(figure, DECIMALS)
+
+
 def _row(column: _Column, score: float | None) -> dict[str, Any]:
+    score, threshold = _exact(score), _exact(column.threshold)
     return {
         "dataset": column.watched.dataset,
         "column_name": column.watched.name,
         "method": column.finding,
         "score": score,
-        "threshold": column.threshold,
-        "has_drifted": score is not None and column.threshold is not None and score >= column.threshold,
+        "threshold": threshold,
+        "has_drifted": score is not None and threshold is not None and score >= threshold,
         "num_reference": len(column.window(current=False)),
         "num_current": len(column.window(current=True)),
     }
