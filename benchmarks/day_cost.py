@@ -7,7 +7,6 @@ Processor seconds of the program and its children; wall seconds drift on shared 
 python -m benchmarks.day_cost [--quick] [--json FILE]
 """
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from pathlib import Path
 from benchmarks.program import Finished, environment, run_program
 from benchmarks.report import Options, Row, parse_options, publish
 from examples.shop.simulate import SampleSettings, write_sample
+from ml.contracts.files import sha256_of
 
 DAYS = 61
 QUICK = SampleSettings(num_users=300, num_items=300, num_days=DAYS)
@@ -82,7 +82,7 @@ def row(name: str, finished: Finished, *, full: Finished) -> Row:
 def hashes(home: Path, day: date) -> dict[str, str]:
     """sha256 of every table of a day."""
     tables = sorted(home.glob(f"*/tables/*/{day}.parquet"))
-    return {str(path.relative_to(home)): hashlib.sha256(path.read_bytes()).hexdigest() for path in tables}
+    return {str(path.relative_to(home)): sha256_of(path) for path in tables}
 
 
 if __name__ == "__main__":

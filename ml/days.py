@@ -11,6 +11,11 @@ def as_of(day: date) -> datetime:
     return datetime.combine(day + timedelta(days=1), time(0), tzinfo=UTC)
 
 
+def last_complete_day(now: datetime) -> date:
+    """The day before `now` in UTC: today's events are still coming."""
+    return now.astimezone(UTC).date() - timedelta(days=1)
+
+
 def days_through(first: date, last: date) -> Iterator[date]:
     """Every day from `first` through `last`."""
     for offset in range((last - first).days + 1):

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -17,6 +17,7 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 
 from ml.contracts import CONTRACTS
 from ml.contracts.files import write_text
+from ml.days import last_complete_day
 from ml.errors import InterestGraphError
 from ml.intake.dataset import dataset_fingerprint
 from ml.intake.ingest import event_days
@@ -54,12 +55,7 @@ class RunOutcome:
 def newest_day(scope: Scope) -> date:
     """The newest complete day with events, and never before the dataset's start."""
     days = event_days(scope.dataset, config=scope.config.intake, now=datetime.now(UTC), landed=scope.home.landed)
-    return max(min(days.last, last_complete_day()), scope.dataset.start)
-
-
-def last_complete_day() -> date:
-    """Yesterday in UTC: today's events are still coming, and it has no partition yet."""
-    return datetime.now(UTC).date() - timedelta(days=1)
+    return max(min(days.last, last_complete_day(datetime.now(UTC))), scope.dataset.start)
 
 
 def run(scope: Scope, *, day: date, force: bool = False, accept: bool = False) -> RunOutcome:

@@ -1,11 +1,12 @@
 """Asks for what new landing files have changed: the touched days' behaviour, and the newest day whole."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 import dagster as dg
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
+from ml.days import last_complete_day
 from ml.intake.dataset import dataset_fingerprint
 from ml.intake.ingest import landed_days
 from ml.intake.reconcile import CHANGED, MARTS_DIFFER, days_in_state, reconcile
@@ -33,7 +34,7 @@ def landing_sensor(scope: Scope) -> dg.SensorDefinition:
             return dg.SkipReason("no landing file changed")
         now = datetime.now(UTC)
         landed = landed_days(scope.dataset, config=scope.config.intake, now=now, landed=scope.home.landed)
-        last_complete = min(now.date() - timedelta(days=1), max(landed.column("day").to_pylist(), default=scope.dataset.start))
+        last_complete = min(last_complete_day(now), max(landed.column("day").to_pylist(), default=scope.dataset.start))
         if last_complete < scope.dataset.start:
             return dg.SkipReason(f"no day from the dataset's start, {scope.dataset.start}, on is complete")
         found = reconcile(landed, store=scope.store, through=last_complete)

@@ -8,7 +8,7 @@ is here: inputs as of the day, days that need not be made again, days others sta
 
 import inspect
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -165,18 +165,20 @@ class DayMaker:
     def make(self, run: DayRun, *, recompute: bool) -> tuple[Made, ...] | None:
         """Make and keep the day; None where all of it is there already, whole and made from the same."""
         recipe = self.recipe(run.day)
-        kept = [self.scope.artefact(name) for name in self.names]
         if not recompute and self._is_made(recipe, run.day):
             return None
         made = self.function(run, **{name: self.scope.artefact(name).read(run.day) for name in self.inputs})
         several = made if isinstance(made, tuple) else (made,)
-        for artefact, one in zip(kept, several, strict=True):
+        for artefact, one in zip(self._kept, several, strict=True):
             artefact.write(one.value, day=run.day, recipe=recipe)
         return several
 
     def _is_made(self, recipe: Recipe, day: date) -> bool:
-        kept = [self.scope.artefact(name) for name in self.names]
-        return all(artefact.is_made_from(recipe, day=day) and artefact.is_whole(day) for artefact in kept) and self.holds(day)
+        return all(artefact.is_made_from(recipe, day=day) and artefact.is_whole(day) for artefact in self._kept) and self.holds(day)
+
+    @property
+    def _kept(self) -> list[Artefact]:
+        return [self.scope.artefact(name) for name in self.names]
 
 
 def _make_days(context: dg.AssetExecutionContext, maker: DayMaker, *, asked: Sequence[date], stood_on: Sequence[date]) -> None:
@@ -208,6 +210,26 @@ def _say(context: dg.AssetExecutionContext, scope: Scope, name: str, *, day: dat
         context.log_event(dg.AssetMaterialization(scope.key(name), partition=day.isoformat(), metadata=metadata))
 
 
+def same_day(scope: Scope, names: Iterable[str]) -> list[dg.AssetDep]:
+    """The edges from an asset's parents."""
+    return [dg.AssetDep(scope.key(name), partition_mapping=SAME_DAY) for name in names]
+
+
+def newest_day_asset(
+    scope: Scope, name: str, *, deps: Iterable[str], **attributes: Any
+) -> Callable[[Callable[[dg.AssetExecutionContext], Iterator[dg.MaterializeResult[None]]]], dg.AssetsDefinition]:
+    """An asset that looks at what is now: of a range of days its function takes the newest alone, in one run."""
+    made: Callable[[Callable[..., Any]], dg.AssetsDefinition] = dg.asset(
+        key=scope.key(name),
+        deps=same_day(scope, deps),
+        partitions_def=scope.partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        owners=[OWNER],
+        **attributes,
+    )
+    return made
+
+
 def _spec(
     scope: Scope, name: str, *, inputs: Sequence[str], group: str, kinds: set[str], version: str, description: str | None
 ) -> dg.AssetSpec:
@@ -217,7 +239,7 @@ def _spec(
     attributes["metadata"] |= {"reads every day through its own of": ", ".join(histories) or "nothing"}
     return dg.AssetSpec(
         scope.key(name),
-        deps=[dg.AssetDep(scope.key(upstream), partition_mapping=SAME_DAY) for upstream in inputs],
+        deps=same_day(scope, inputs),
         group_name=group,
         owners=[OWNER],
         kinds=kinds,

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -75,19 +76,9 @@ def temporary_name(path: Path) -> Path:
     host = socket.gethostname()
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(host)}-*"):
         pid = leftover.stem.rpartition("-")[2]
-        if leftover.suffix in {".tmp", ".old"} and pid.isdecimal() and not _is_running(int(pid)):
+        if leftover.suffix in {".tmp", ".old"} and pid.isdecimal() and not psutil.pid_exists(int(pid)):
             _remove(leftover)
     return path.with_name(f".{path.name}.{host}-{os.getpid()}.tmp")
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _remove(leftover: Path) -> None:

@@ -8,7 +8,6 @@ sees half of it. What goes into a release is the caller's business.
 
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ml.contracts.files import temporary_name, write_text
+from ml.contracts.files import sha256_of, sync_tree, temporary_name, write_text
 from ml.errors import ReleaseError
 
 MANIFEST = "manifest.json"
@@ -58,7 +57,7 @@ class ReleaseStore:
         text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False)
         release_id = f"{day:%Y%m%d}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
         write_text(text, temporary / MANIFEST)
-        _sync_files(temporary)
+        sync_tree(temporary)
         self._keep(temporary, release_id)
         return self.get(release_id)
 
@@ -188,11 +187,4 @@ def _broken(directory: Path) -> list[str]:
 
 def _hashes(directory: Path) -> dict[str, str]:
     files = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != MANIFEST)
-    return {str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
-def _sync_files(directory: Path) -> None:
-    for path in directory.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as handle:
-                os.fsync(handle.fileno())
+    return {str(path.relative_to(directory)): sha256_of(path) for path in files}

@@ -45,10 +45,15 @@ def undecided(trial: Trial, *, releases: ReleaseStore, last_full_fit: pa.Table |
     return _row(trial, candidate=None, day=_day_of(last_full_fit, releases), in_force=_own_release(last_full_fit))
 
 
+def id_in_force(decisions: pa.Table) -> str:
+    """The id of the release in force that a day's `release_decisions` name, `NO_RELEASE` where there is none."""
+    return decisions.column("release_id")[0].as_py() or NO_RELEASE
+
+
 def released_model(decisions: pa.Table, *, releases: ReleaseStore) -> tuple[Release, FittedModel] | None:
     """The release in force that a day's `release_decisions` name, and its model; None where there is none."""
-    release_id = decisions.column("release_id")[0].as_py()
-    if release_id is None:
+    release_id = id_in_force(decisions)
+    if release_id == NO_RELEASE:
         return None
     release = releases.get(release_id)
     return release, load_fitted(release.directory)

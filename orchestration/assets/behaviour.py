@@ -86,6 +86,10 @@ class MartDays:
         """All of them, oldest first."""
         return sorted({*self.events, *self.snapshots})
 
+    def of(self, contract: TableContract) -> tuple[date, ...]:
+        """Those that one mart is built for."""
+        return self.snapshots if contract.grain == "snapshot" else self.events
+
 
 def behaviour_assets(scope: Scope) -> list[dg.AssetsDefinition]:
     """All dbt models as one operation over a day or a range of days."""
@@ -134,7 +138,7 @@ def _build(context: dg.AssetExecutionContext, dbt: DbtCliResource, *, scope: Sco
     for contract in MART_TABLES:
         scope.store.directory(contract.name).mkdir(parents=True, exist_ok=True)
         # From here on the warehouse may hold other events than the marts: a build that fails must leave nothing that counts as made.
-        for day in days.snapshots if contract.grain == "snapshot" else days.events:
+        for day in days.of(contract):
             scope.store.unseal(contract.name, day=day)
     target = scope.home.root / "dbt" / f"run-{context.run_id}"
     # Marts reach their files only when all of dbt is done: nothing is told before.
@@ -193,7 +197,7 @@ def seal_marts(scope: Scope, days: MartDays) -> None:
     """Check what dbt wrote, have it reach the disk, and write the manifests."""
     histories = event_histories(scope, through=days.all[-1])
     for contract in MART_TABLES:
-        for day in days.snapshots if contract.grain == "snapshot" else days.events:
+        for day in days.of(contract):
             scope.store.seal(contract, day=day, recipe=mart_recipe(scope, contract, day=day, histories=histories))
 
 

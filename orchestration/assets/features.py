@@ -1,7 +1,6 @@
 """Feature tables for Feast, and putting the newest of them online."""
 
 from collections.abc import Iterator
-from datetime import date
 
 import dagster as dg
 import numpy as np
@@ -13,12 +12,11 @@ from ml.features.items import build_item_features
 from ml.features.lists import build_recommendation_lists
 from ml.features.profiles import build_user_profiles
 from ml.ids import FloatArray, Vocabulary
-from ml.training.releasing import NO_RELEASE, released_model
+from ml.training.releasing import NO_RELEASE, id_in_force, released_model
 from orchestration.assets.model import LIVE
-from orchestration.partitions import SAME_DAY
 from orchestration.progress import logged_progress
 from orchestration.scope import Scope
-from orchestration.table_assets import OWNER, DayRun, Made, day_assets, partition_days
+from orchestration.table_assets import DayRun, Made, day_assets, newest_day_asset, partition_days
 
 GROUP = "features"
 KINDS = {"python", "parquet", "feast"}
@@ -95,19 +93,17 @@ def feature_assets(scope: Scope) -> list[dg.AssetsDefinition]:
             recommendations,
             users=Vocabulary("user", user_activity_daily.column("user_id")),
             items=items,
-            release_id=release_vectors(scope, release_decisions, kind="user")[0],
+            release_id=id_in_force(release_decisions),
             as_of=run.as_of,
             created_at=run.as_of,
         )
         return Made(table)
 
-    @dg.asset(
-        key=scope.key(ONLINE),
-        deps=[dg.AssetDep(scope.key(name), partition_mapping=SAME_DAY) for name in (*(table.name for table in FEATURE_TABLES), LIVE)],
-        partitions_def=scope.partitions,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+    @newest_day_asset(
+        scope,
+        ONLINE,
+        deps=(*(table.name for table in FEATURE_TABLES), LIVE),
         group_name=GROUP,
-        owners=[OWNER],
         kinds={"feast", scope.config.features.online_store},
         description="The newest day's feature tables online, read back and compared. Of a range, only its newest day; an older day than "
         "the one online, or one whose release is not live, stays offline.",
@@ -116,7 +112,7 @@ def feature_assets(scope: Scope) -> list[dg.AssetsDefinition]:
     )
     def online_features(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         day = partition_days(context)[-1]
-        release_id = in_force(scope, day)
+        release_id = id_in_force(scope.artefact(RELEASE_DECISIONS.name).read(day))
         live_id = scope.releases.current_id()
         if live_id not in {None, release_id}:
             reason = (
@@ -135,12 +131,6 @@ def feature_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         )
 
     return [user_profiles, item_features, recommendation_lists, online_features]
-
-
-def in_force(scope: Scope, day: date) -> str:
-    """The id of the release that made a day's features."""
-    found = scope.artefact(RELEASE_DECISIONS.name).read(day).column("release_id")[0].as_py()
-    return found or NO_RELEASE
 
 
 def unpublished(reason: str) -> dg.AssetCheckResult:

@@ -19,9 +19,8 @@ from ml.training.promotion import consider
 from ml.training.releasing import decide, undecided
 from ml.training.trial import Trial, put_to_trial, untried
 from orchestration.metadata import line_plot, markdown_table, png
-from orchestration.partitions import SAME_DAY
 from orchestration.scope import Scope
-from orchestration.table_assets import OWNER, DayRun, Made, day_assets, partition_days
+from orchestration.table_assets import DayRun, Made, day_assets, newest_day_asset, partition_days
 
 GROUP = "model"
 KINDS = {"python", "torch"}
@@ -119,13 +118,11 @@ def model_assets(scope: Scope) -> list[dg.AssetsDefinition]:
             Made(decision, {"gate": found.decision.reason, "passed": found.decision.passed}),
         )
 
-    @dg.asset(
-        key=scope.key(LIVE),
-        deps=[dg.AssetDep(scope.key(name), partition_mapping=SAME_DAY) for name in (RELEASE_DECISIONS.name, CANDIDATE)],
-        partitions_def=scope.partitions,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+    @newest_day_asset(
+        scope,
+        LIVE,
+        deps=(RELEASE_DECISIONS.name, CANDIDATE),
         group_name=GROUP,
-        owners=[OWNER],
         kinds=KINDS,
         description="The live release's pointer: moved to the newest day's release if that passed and does not lose to the live one.",
     )

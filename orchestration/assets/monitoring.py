@@ -16,9 +16,8 @@ from monitoring.drift import drift_verdict, measure_drift
 from monitoring.quality import quality_over_time
 from monitoring.report import write_report
 from orchestration.metadata import markdown_table
-from orchestration.partitions import SAME_DAY
 from orchestration.scope import Scope
-from orchestration.table_assets import OWNER, DayCheck, DayRun, Made, contract_attributes, day_assets, partition_days
+from orchestration.table_assets import OWNER, DayCheck, DayRun, Made, contract_attributes, day_assets, newest_day_asset, partition_days
 
 GROUP = "monitoring"
 KINDS = {"python", "evidently"}
@@ -72,13 +71,11 @@ def monitoring_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         summary = found.table.select(["dataset", "column_name", "method", "score", "threshold", "has_drifted"])
         return Made(found.table, {"report": dg.MetadataValue.path(str(page)), "summary": dg.MetadataValue.md(markdown_table(summary))})
 
-    @dg.asset(
-        key=scope.key("ranking_quality"),
-        deps=[dg.AssetDep(scope.key(EVALUATION.name), partition_mapping=SAME_DAY)],
-        partitions_def=scope.partitions,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+    @newest_day_asset(
+        scope,
+        "ranking_quality",
+        deps=(EVALUATION.name,),
         group_name=GROUP,
-        owners=[OWNER],
         kinds=KINDS,
         description="NDCG@10 of every model over the evaluated days, as a page.",
     )

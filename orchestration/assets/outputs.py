@@ -15,7 +15,7 @@ from ml.ranking.recommend import recommend
 from ml.ranking.rungs import Rung, interest_rung, personal_rung, popular_rung
 from ml.ranking.similar import similar_items, similar_users
 from ml.training.candidate import FittedModel
-from ml.training.releasing import NO_RELEASE, released_model
+from ml.training.releasing import id_in_force, released_model
 from orchestration.scope import Scope
 from orchestration.table_assets import DayRun, Made, day_assets
 
@@ -69,7 +69,7 @@ def output_assets(scope: Scope) -> list[dg.AssetsDefinition]:
                 user_interests=user_interests,
                 writers=user_text_embeddings.column("user_id"),
             ),
-            release_id=found[0].release_id if found else NO_RELEASE,
+            release_id=id_in_force(release_decisions),
             k=config.top_k,
             block_size=config.block_size,
             progress=run.progress("users"),
@@ -86,20 +86,19 @@ def output_assets(scope: Scope) -> list[dg.AssetsDefinition]:
             items=Vocabulary("item", found[1].items.take(kept)) if found else known,
             k=config.num_similar,
             block_size=config.block_size,
-            release_id=found[0].release_id if found else NO_RELEASE,
+            release_id=id_in_force(release_decisions),
             progress=run.progress("items"),
         )
         return Made(table)
 
     @day_assets(scope, SIMILAR_USERS.name, group=GROUP, kinds=KINDS, settings=config)
     def similar_users_(run: DayRun, release_decisions: pa.Table, user_interests: pa.Table, interest_points: pa.Table) -> Made:
-        found = released_model(release_decisions, releases=scope.releases)
         table = similar_users(
             user_interests,
             interest_points=interest_points,
             k=config.num_similar,
             block_size=config.block_size,
-            release_id=found[0].release_id if found else NO_RELEASE,
+            release_id=id_in_force(release_decisions),
             progress=run.progress("users"),
         )
         return Made(table)

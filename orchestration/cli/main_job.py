@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from orchestration.cli.options import Accept, AsJson, DatasetFile, Day, Home, Profile, open_environment, open_scope
+from ml.days import last_complete_day
+from orchestration.cli.options import Accept, AsJson, DatasetFile, Day, Force, Home, Profile, open_environment, open_scope
 from orchestration.cli.render import print_json, print_rows
 from orchestration.scope import Scope
 
@@ -26,7 +27,7 @@ def run_command(
     dataset: DatasetFile = None,
     profile: Profile = None,
     day: Day = None,
-    force: bool = typer.Option(False, "--force", help="Compute again although nothing changed."),
+    force: Force = False,
     accept: Accept = False,
     as_json: AsJson = False,
 ) -> None:
@@ -55,7 +56,7 @@ def backfill_command(
     home: Home = None,
     dataset: DatasetFile = None,
     profile: Profile = None,
-    force: bool = typer.Option(False, "--force", help="Compute again although nothing changed."),
+    force: Force = False,
     accept: Accept = False,
     as_json: AsJson = False,
 ) -> None:
@@ -79,10 +80,9 @@ def backfill_command(
 
 
 def _require_complete(scope: Scope, day: date) -> None:
-    from orchestration.run import last_complete_day
-
-    if day > last_complete_day():
-        raise typer.BadParameter(f"{day.isoformat()} is not complete yet; the last complete day is {last_complete_day().isoformat()} (UTC)")
+    newest = last_complete_day(datetime.now(UTC))
+    if day > newest:
+        raise typer.BadParameter(f"{day.isoformat()} is not complete yet; the last complete day is {newest.isoformat()} (UTC)")
     if day < scope.dataset.start:
         raise typer.BadParameter(f"{day.isoformat()} lies before the dataset's start, {scope.dataset.start.isoformat()}")
 

@@ -20,6 +20,7 @@ Profile = Annotated[
     str | None, typer.Option("--profile", envvar="INTEREST_GRAPH_PROFILE", help="Profile name or path.", show_default="default")
 ]
 Day = Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Day YYYY-MM-DD.", show_default="the newest")]
+Force = Annotated[bool, typer.Option("--force", help="Compute again although nothing changed.")]
 Accept = Annotated[bool, typer.Option("--accept", help="Go on although the newest day's input is not as usual.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 

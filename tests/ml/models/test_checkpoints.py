@@ -50,6 +50,20 @@ def fit(
     )
 
 
+def resumed(folder: Path, *, validated: bool = True, config: ModelConfig = CONFIG) -> tuple[InterestGNN, list[int]]:
+    """A fit that goes on from what lies in the folder, and the epochs it trained."""
+    seen: list[int] = []
+    inputs, validation_UI = world(validated=validated)
+    found = InterestGNN(config).fit(
+        inputs,
+        rng=np.random.default_rng(3),
+        validation_UI=validation_UI,
+        checkpoints=folder,
+        progress=lambda done, _: seen.append(done),
+    )
+    return found, seen
+
+
 def assert_same_fit(found: InterestGNN, expected: InterestGNN, folder: Path) -> None:
     assert found.history == expected.history
     assert found.chosen_config == expected.chosen_config
@@ -71,15 +85,7 @@ def test_killed_after_any_epoch_it_ends_with_the_same_bits(tmp_path: Path, valid
     assert len(expected.history) > die_at
     with pytest.raises(KilledError):
         fit(tmp_path / "fit", validated=validated, die_at=die_at)
-    seen: list[int] = []
-    inputs, validation_UI = world(validated=validated)
-    found = InterestGNN(CONFIG).fit(
-        inputs,
-        rng=np.random.default_rng(3),
-        validation_UI=validation_UI,
-        checkpoints=tmp_path / "fit",
-        progress=lambda done, _: seen.append(done),
-    )
+    found, seen = resumed(tmp_path / "fit", validated=validated)
     assert seen == list(range(die_at + 1, len(expected.history) + 1))
     assert_same_fit(found, expected, tmp_path)
 
@@ -115,15 +121,7 @@ def test_kill_9_at_any_moment(tmp_path: Path) -> None:
     assert child.wait() == -signal.SIGKILL
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    seen: list[int] = []
-    inputs, validation_UI = world()
-    found = InterestGNN(config).fit(
-        inputs,
-        rng=np.random.default_rng(3),
-        validation_UI=validation_UI,
-        checkpoints=tmp_path / "fit",
-        progress=lambda done, _: seen.append(done),
-    )
+    found, seen = resumed(tmp_path / "fit", config=config)
     assert seen[0] >= 6
     assert_same_fit(found, fit(None, config=config), tmp_path)
     torch.set_num_threads(before)

@@ -110,7 +110,7 @@ def test_an_unknown_release_lists_those_there_are(store, add) -> None:
 
 def test_a_crash_while_adding_leaves_nothing_to_see(store, add, tmp_path, monkeypatch) -> None:
     add("a")
-    monkeypatch.setattr("ml.training.releases._sync_files", lambda directory: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr("ml.training.releases.sync_tree", lambda directory: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         add("b")
     assert len(store.releases()) == 1
