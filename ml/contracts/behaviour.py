@@ -22,7 +22,7 @@ RAW_EVENTS = TableContract(
     row="one event as it was delivered, duplicates included",
     key=(),
     columns=(
-        Column("event_id", STRING, "given id, or a hash of the event's own fields; where users share an id: a hash of both"),
+        Column("event_id", STRING, "given id, or a hash of the event's own fields; an event is this and its user"),
         Column("user_id", STRING, "inside user id"),
         Column("item_id", STRING, "item acted upon; null for events on text alone (a search)", nullable=True),
         Column("event_type", STRING, "a key of the dataset's weights"),
@@ -184,7 +184,7 @@ USER_TEXTS = TableContract(
     layer="mart",
     grain="daily",
     row="event that carries the user's own words",
-    key=("event_id",),
+    key=("event_id", "user_id"),
     columns=(
         Column("day", DAY, "UTC day"),
         Column("event_id", STRING, "event"),
@@ -201,7 +201,7 @@ REVIEWS = TableContract(
     layer="mart",
     grain="daily",
     row="text about an item, with its rating where one was given",
-    key=("event_id",),
+    key=("event_id", "user_id"),
     columns=(
         Column("day", DAY, "UTC day"),
         Column("event_id", STRING, "event"),

@@ -1,8 +1,8 @@
 """Deliveries: which event each one is of, on which day it lies, and whether a newer one counts instead.
 
 Decided here, where every file is known, so that no day depends on which other days
-were built. An event is an (event_id, user_id): ids that several users share are told
-apart, never taken for corrections.
+were built. An event is an (event_id, user_id): two users with one id are two events,
+so that nobody's event depends on what another user's is called.
 """
 
 import pyarrow as pa
@@ -27,18 +27,15 @@ def cross_border(landing: Landing, border: UserIdBorder) -> None:
 
 
 def deliver(landing: Landing) -> None:
-    """Make `delivered_events`: every good event with its final event_id, `partition_day` and `is_superseded`.
+    """Make `delivered_events`: every good event with its event_id, `partition_day` and `is_superseded`.
 
     Needs `inside_users`. Of all deliveries of an event the one in the newest file counts, then the last row in it.
     """
     _identify(landing)
     _resolve(landing)
     landing.connection.execute(
-        "CREATE TEMP VIEW delivered_events AS SELECT identified_events.* REPLACE ("
-        " CASE WHEN shared_ids.event_id IS NULL THEN identified_events.event_id"
-        " ELSE md5(json_array(identified_events.event_id, user_id)::VARCHAR) END AS event_id),"
-        " superseded.unit IS NOT NULL AS is_superseded"
-        " FROM identified_events LEFT JOIN shared_ids USING (event_id) LEFT JOIN superseded USING (unit, source_file, source_row)"
+        "CREATE TEMP VIEW delivered_events AS SELECT identified_events.*, superseded.unit IS NOT NULL AS is_superseded"
+        " FROM identified_events LEFT JOIN superseded USING (unit, source_file, source_row)"
     )
 
 
@@ -51,18 +48,15 @@ def _identify(landing: Landing) -> None:
 
 
 def _resolve(landing: Landing) -> None:
-    """Make `shared_ids` and `superseded`, from the few events whose id is there more than once."""
+    """Make `superseded`, from the few events that are there more than once."""
     times = [None if time is None else time // NS_PER_SECOND for time in landing.modified_ns.values()]
     names = pa.array(list(landing.modified_ns), pa.string())
     _keep(landing, "file_times", pa.table({"source_file": names, "modified_at": pa.array(times, pa.int64())}))
     # Grouping by a hash takes a fraction of the memory that the ids take; two ids of one hash cost a look, nothing else.
     landing.connection.execute(
         "CREATE TEMP TABLE repeated AS SELECT event_id, user_id, unit, source_file, source_row FROM identified_events"
-        " SEMI JOIN (SELECT hash(event_id) AS id_hash FROM identified_events GROUP BY id_hash HAVING count(*) > 1)"
-        " ON id_hash = hash(event_id)"
-    )
-    landing.connection.execute(
-        "CREATE TEMP TABLE shared_ids AS SELECT event_id FROM repeated GROUP BY event_id HAVING min(user_id) <> max(user_id)"
+        " SEMI JOIN (SELECT hash(event_id, user_id) AS id_hash FROM identified_events GROUP BY id_hash HAVING count(*) > 1)"
+        " ON id_hash = hash(event_id, user_id)"
     )
     landing.connection.execute(
         "CREATE TEMP TABLE superseded AS SELECT unit, source_file, source_row FROM repeated LEFT JOIN file_times USING (source_file)"

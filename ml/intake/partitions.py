@@ -20,7 +20,7 @@ PLACE = "source_file, source_row"
 LOWER_HALF = (1 << 64) - 1
 # What stands first in a partition's order; a hash of the whole row breaks ties.
 ORDER = {
-    RAW_EVENTS.name: f"event_at, event_id, {PLACE}",
+    RAW_EVENTS.name: f"event_at, event_id, user_id, {PLACE}",
     RAW_ITEMS.name: f"item_id, {PLACE}",
     RAW_USERS.name: f"user_id, {PLACE}",
     RAW_KNOWLEDGE.name: f"head, relation, tail, {PLACE}",

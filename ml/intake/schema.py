@@ -113,8 +113,9 @@ class Tables(_Part):
 class Dataset(_Part):
     """A dataset file that holds, with where it lies and the variables its paths name."""
 
-    path: Path = Field(description="the dataset file")
-    variables: dict[str, str] = Field(default_factory=dict, description="values of the variables its paths name")
+    # Where things lie decides no row: what is written out says only what the file itself does.
+    path: Path = Field(description="the dataset file", exclude=True)
+    variables: dict[str, str] = Field(default_factory=dict, description="values of the variables its paths name", exclude=True)
     name: Annotated[str, AfterValidator(_checked_name)]
     language: Literal["en", "zh", "auto"] = "auto"
     timezone: Annotated[str, AfterValidator(_checked_timezone)] = Field("UTC", description="zone of timestamps without one")

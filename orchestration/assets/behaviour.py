@@ -6,6 +6,7 @@ days that need it, and none where none does.
 """
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -142,7 +143,10 @@ def _build(context: dg.AssetExecutionContext, dbt: DbtCliResource, *, scope: Sco
             scope.store.unseal(contract.name, day=day)
     target = scope.home.root / "dbt" / f"run-{context.run_id}"
     # Marts reach their files only when all of dbt is done: nothing is told before.
-    return list(dbt.cli(["build", "--vars", json.dumps(dbt_variables(scope, days))], context=context, target_path=target).stream())
+    events = list(dbt.cli(["build", "--vars", json.dumps(dbt_variables(scope, days))], context=context, target_path=target).stream())
+    # What dbt compiled is looked at only after a failure, which leaves it here.
+    shutil.rmtree(target, ignore_errors=True)
+    return events
 
 
 def replace_broken_warehouse(context: dg.AssetExecutionContext, scope: Scope, *, deep: bool) -> bool:

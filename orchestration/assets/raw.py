@@ -29,7 +29,7 @@ def raw_assets(scope: Scope) -> list[dg.AssetsDefinition]:
     Days before those asked for that are missing, or that late events have changed, are made on the
     way: what a day is computed from is all that happened before its end.
     """
-    version = code_version(__name__, settings=(scope.config.intake, scope.dataset.model_dump_json()))
+    version = code_version(__name__, settings=(scope.config.intake, scope.dataset))
 
     @dg.multi_asset(
         name="landing",

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from examples.shop.simulate import SampleSettings, write_sample
 from ml.config import PipelineConfig
+from ml.intake.dataset import load_dataset
 from orchestration import code_version as module
 from orchestration.code_version import code_version
 
@@ -29,6 +31,15 @@ def test_a_setting_moves_the_version_of_its_own_assets() -> None:
     other = CONFIG.text.model_copy(update={"max_tokens": 64})
     assert found != code_version("orchestration.assets.text", settings=(other,))
     assert found.partition("-")[0] == code_version("orchestration.assets.text", settings=(other,)).partition("-")[0]
+
+
+def test_where_the_landing_files_lie_is_no_setting(tmp_path) -> None:
+    here, there = (write_sample(tmp_path / name, settings=SampleSettings(num_users=40, num_items=40, num_days=8)) for name in ("a", "b"))
+    found, moved = (load_dataset(path, variables={}) for path in (here, there))
+    version = code_version("orchestration.assets.raw", settings=(found,))
+    assert version == code_version("orchestration.assets.raw", settings=(moved,))
+    other = found.model_copy(update={"timezone": "Asia/Shanghai"})
+    assert version != code_version("orchestration.assets.raw", settings=(other,))
 
 
 @pytest.mark.parametrize(("changed", "moves"), [("ml/text/pooling.py", True), ("ml/models/loss.py", False)])

@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,9 +23,17 @@ def postgres_program(name: str) -> str:
 
 
 @pytest.fixture
-def postgres(tmp_path_factory) -> Iterator[str]:
-    """The address of a server of its own; Postgres refuses to run as root, so root lends it the user postgres."""
-    folder = tmp_path_factory.mktemp("postgres")
+def postgres() -> Iterator[str]:
+    """The address of a server of its own; Postgres refuses to run as root, so root lends it the user postgres.
+
+    Its folder is not below pytest's own, which only their owner may enter.
+    """
+    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+        yield from served(Path(folder))
+
+
+def served(folder: Path) -> Iterator[str]:
+    """The address of a server in `folder`, which ends with the iteration."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -32,8 +41,6 @@ def postgres(tmp_path_factory) -> Iterator[str]:
     if as_user:
         if subprocess.run(["id", "postgres"], capture_output=True, check=False).returncode != 0:
             pytest.skip("there is no user postgres for the server to run as")
-        for part in (folder, *folder.parents[:2]):
-            part.chmod(0o755)
         shutil.chown(folder, "postgres")
     program = [*as_user, postgres_program("initdb"), "-D", str(folder / "data"), "-U", "owner", "--auth=trust", "--no-sync"]
     subprocess.run(program, check=True, capture_output=True, cwd="/")

@@ -63,10 +63,10 @@ known as (
 
 -- The oldest texts at a day's end are the oldest of all that lie before it, so one ranking serves every day.
 first_texts as (
-    select item_id, partition_day, event_at, event_id, text
+    select item_id, partition_day, event_at, event_id, user_id, text
     from item_events
     where text is not null
-    qualify row_number() over (partition by item_id order by event_at, event_id) <= {{ var('max_fallback_texts') }}
+    qualify row_number() over (partition by item_id order by event_at, event_id, user_id) <= {{ var('max_fallback_texts') }}
 ),
 
 fallback_texts as (
@@ -74,7 +74,7 @@ fallback_texts as (
         known.day,
         known.item_id,
         left(
-            string_agg(first_texts.text, E'\n' order by first_texts.event_at, first_texts.event_id),
+            string_agg(first_texts.text, E'\n' order by first_texts.event_at, first_texts.event_id, first_texts.user_id),
             {{ var('max_fallback_characters') }}
         ) as text,
         max(first_texts.event_at) as text_known_at
