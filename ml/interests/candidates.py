@@ -15,9 +15,9 @@ import scipy.sparse as sp
 from ml.config.pipeline import InterestConfig
 from ml.ids import BoolArray, IntArray
 from ml.interests.categories import category_levels
-from ml.interests.english import fold_plurals
 from ml.interests.phrases import Phrases
 from ml.names import normalise_names
+from ml.words.english import fold_plurals
 
 # A name given as several kinds is one point, of the kind listed first.
 KINDS = ("tag", "category", "keyphrase")

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 import scipy.sparse as sp
 
 from ml.ids import BoolArray, IntArray
-from ml.interests.english import fold_plurals
-from ml.interests.tokens import HAN_RUN, Tokens, can_stand_alone, is_stop_word
+from ml.words.english import fold_plurals
+from ml.words.tokens import HAN_RUN, Tokens, can_stand_alone, is_stop_word
 
 MAX_WORDS = 3
 ScalarT = TypeVar("ScalarT", bound=np.generic)

@@ -17,8 +17,8 @@ from ml.ids import FloatArray, Vocabulary
 from ml.interests.candidates import Candidates, add_mentions, given_candidates, num_carriers, within_bounds
 from ml.interests.keyphrases import choose_keyphrases
 from ml.interests.phrases import find_phrases
-from ml.interests.tokens import tokenise
 from ml.interests.weights import item_weights, point_vectors, specificity
+from ml.words.tokens import tokenise
 
 
 def find_interests(items: pa.Table, *, item_embeddings: pa.Table, config: InterestConfig, language: str) -> tuple[pa.Table, pa.Table]:

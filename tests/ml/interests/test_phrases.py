@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.interests.phrases import Phrases, find_phrases
-from ml.interests.tokens import tokenise
+from ml.words.tokens import tokenise
 
 
 def phrases_of(texts: list[str], *, min_texts: int = 1, max_texts: int = 1000, language: str = "auto") -> Phrases:

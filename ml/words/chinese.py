@@ -1,6 +1,6 @@
 """Chinese word segmentation by jieba, without its logging or shared cache file.
 
-Nothing here knows stop words or phrases; see `ml.interests.tokens`.
+Nothing here knows stop words or phrases; see `ml.words.tokens`.
 """
 
 import logging

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ml.interests.tokens import Tokens, can_stand_alone, is_stop_word, tokenise
+from ml.words.tokens import Tokens, can_stand_alone, is_stop_word, tokenise
 
 
 def runs(tokens: Tokens) -> list[list[str]]:

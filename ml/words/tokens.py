@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.ids import BoolArray, IntArray
-from ml.interests.chinese import segment_chinese
-from ml.interests.word_lists import load_words
+from ml.words.chinese import segment_chinese
+from ml.words.word_lists import load_words
 
 LANGUAGES = ("en", "zh", "auto")
 BREAK = "|"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ml.interests.chinese import segment_chinese
+from ml.words.chinese import segment_chinese
 
 
 def test_words_join_to_the_run() -> None:
@@ -22,7 +22,7 @@ def test_no_runs_need_no_dictionary() -> None:
 
 
 def test_quiet_and_without_a_cache_file(tmp_path: Path, repository: Path) -> None:
-    program = "from ml.interests.chinese import segment_chinese; print(len(segment_chinese(['防水登山鞋'])))"
+    program = "from ml.words.chinese import segment_chinese; print(len(segment_chinese(['防水登山鞋'])))"
     done = subprocess.run(
         [sys.executable, "-W", "default", "-c", program],
         env={"TMPDIR": str(tmp_path), "PYTHONPATH": str(repository)},

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from ml.interests.english import fold_plurals
+from ml.words.english import fold_plurals
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ words listed that it would cut wrongly. Nothing else is stemmed: interests keep 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml.interests.word_lists import load_words
+from ml.words.word_lists import load_words
 
 # (which words, what is cut, what takes its place); the first that fits wins.
 RULES = (
