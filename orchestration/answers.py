@@ -85,7 +85,7 @@ def query_answers(scope: Scope, query: str, *, k: int, day: date | None) -> list
     """Items whose meaning is nearest to a text, each with the interest points that match."""
     encoder, _ = open_encoder(scope)
     ranked = answer_query(
-        encoder.encode([query])[0],
+        encoder.encode([query], kind="query").vectors_ND[0],
         space_id=encoder.space.space_id,
         item_embeddings=read_table(scope, "item_embeddings", day=day),
         interest_points=read_table(scope, "interest_points", day=day),

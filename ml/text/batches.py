@@ -36,6 +36,13 @@ class TokenizedTexts:
         flat = np.fromiter(chain.from_iterable(lists), dtype=np.int64, count=int(lengths.sum()))
         return cls(flat=flat, starts=np.cumsum(lengths) - lengths, lengths=lengths)
 
+    def joined(self, rows: IntArray) -> npt.NDArray[np.int64]:
+        """Ids of some texts end to end, shape [their tokens]."""
+        lengths = self.lengths[rows]
+        offsets = self.starts[rows] - (np.cumsum(lengths) - lengths)
+        ids: npt.NDArray[np.int64] = self.flat[np.repeat(offsets, lengths) + np.arange(lengths.sum())]
+        return ids
+
     def padded(self, rows: IntArray, *, padding_id: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
         """Ids and mask of some texts, padded on the right, both of shape [B, longest of them]."""
         positions_T = np.arange(self.lengths[rows].max())

@@ -21,7 +21,7 @@ from ml.contracts.files import write_parquet, write_text
 from ml.contracts.spaces import require_same_space
 from ml.contracts.vectors import matrix_to_vectors, vectors_to_matrix
 from ml.ids import BoolArray, FloatArray, IntArray
-from ml.text.encoder import Encoder, Progress
+from ml.text.encoder import Encoded, Encoder, Kind, Progress
 from ml.text.space import EmbeddingSpace
 
 _LOG = logging.getLogger(__name__)
@@ -35,13 +35,24 @@ _UNREADABLE = (OSError, pa.ArrowException, KeyError, ValueError)
 
 @dataclass(frozen=True)
 class EmbeddingResult:
-    """Vectors of N texts and what they cost. Counts are of distinct texts; `seconds` is wall time."""
+    """Vectors of N texts and what they cost.
+
+    Counts are of distinct texts; `num_tokens`, read now, of those encoded; `num_cut_texts` of all, also those reused, are
+    longer than was read. `seconds` is wall time.
+    """
 
     vectors_ND: FloatArray
     text_hashes: pa.Array
     num_encoded: int
     num_reused: int
+    num_tokens: int
+    num_cut_texts: int
     seconds: float
+
+    @property
+    def cut_share(self) -> float:
+        """Share of the distinct texts of which a part was not read, in [0, 1]."""
+        return self.num_cut_texts / max(self.num_encoded + self.num_reused, 1)
 
 
 class EmbeddingCache:
@@ -52,32 +63,35 @@ class EmbeddingCache:
         self.folder = directory / space.space_id
         self._keys: dict[Path, pa.Array] = {}
 
-    def find(self, hashes: pa.Array) -> tuple[FloatArray, BoolArray]:
-        """Vectors of known hashes, shape [len(hashes), D] (other rows are not set), and a mask of the known."""
-        vectors_ND = np.empty((len(hashes), self.space.dimension), dtype=np.float32)
+    def find(self, hashes: pa.Array) -> tuple[Encoded, BoolArray]:
+        """What is known of hashes (other rows are not set), and a mask of the known, shape [len(hashes)]."""
+        size = len(hashes)
+        kept = Encoded(np.empty((size, self.space.dimension), np.float32), np.zeros(size, np.int64), np.zeros(size, np.int64))
         is_known = np.zeros(len(hashes), dtype=np.bool_)
         shards = self._shards()
         if not shards or not len(hashes):
-            return vectors_ND, is_known
+            return kept, is_known
         keys = pa.concat_arrays([self._keys[shard] for shard in shards])
         found: IntArray = np.asarray(pc.fill_null(pc.index_in(hashes, value_set=keys), -1), dtype=np.int64)
         ends = np.cumsum([len(self._keys[shard]) for shard in shards])
         shard_of = np.where(found >= 0, np.searchsorted(ends, found, side="right"), -1)
         for number in np.unique(shard_of[shard_of >= 0]):
             rows = np.flatnonzero(shard_of == number)
-            shard_vectors = self._vectors(shards[number])
-            if shard_vectors is not None:
-                vectors_ND[rows] = shard_vectors[found[rows] - (ends[number] - len(shard_vectors))]
+            shard = self._read(shards[number])
+            if shard is not None:
+                place = found[rows] - (ends[number] - len(shard.vectors_ND))
+                _set_rows(kept, rows, shard, place)
                 is_known[rows] = True
-        return vectors_ND, is_known
+        return kept, is_known
 
-    def add(self, hashes: pa.Array, vectors_ND: FloatArray) -> Path:
+    def add(self, hashes: pa.Array, encoded: Encoded) -> Path:
         """Write one shard; its name is the hash of its keys, so the same chunk written twice is one file."""
         name = hashlib.sha256("".join(hashes.to_pylist()).encode()).hexdigest()[:32]
         description = self.folder / "space.json"
         if not description.exists():
             write_text(self.space.to_json(), description)
-        table = pa.table({"text_hash": hashes, "vector": matrix_to_vectors(vectors_ND)})
+        vectors = matrix_to_vectors(encoded.vectors_ND)
+        table = pa.table({"text_hash": hashes, "vector": vectors, "num_tokens": encoded.num_tokens_N, "num_cut": encoded.num_cut_N})
         return write_parquet(table, self.folder / f"{name}.parquet")
 
     def _shards(self) -> list[Path]:
@@ -94,10 +108,10 @@ class EmbeddingCache:
         except _UNREADABLE as error:
             self._set_aside(path, str(error))
 
-    def _vectors(self, path: Path) -> FloatArray | None:
-        """A shard's vectors, or None after setting it aside because they are not unit vectors of this space."""
+    def _read(self, path: Path) -> Encoded | None:
+        """A shard's content, or None after setting it aside because its vectors are not unit vectors of this space."""
         try:
-            return _read_unit_vectors(path, shape=(len(self._keys[path]), self.space.dimension))
+            return _read_shard(path, shape=(len(self._keys[path]), self.space.dimension))
         except _UNREADABLE as error:
             self._set_aside(path, str(error))
             return None
@@ -116,21 +130,30 @@ def _read_keys(path: Path) -> pa.Array:
     return column.cast(pa.string()).combine_chunks()
 
 
-def _read_unit_vectors(path: Path, *, shape: tuple[int, int]) -> FloatArray:
-    vectors_ND = vectors_to_matrix(pq.read_table(path, columns=["vector"], partitioning=None).column("vector"))
+def _read_shard(path: Path, *, shape: tuple[int, int]) -> Encoded:
+    table = pq.read_table(path, columns=["vector", "num_tokens", "num_cut"], partitioning=None)
+    vectors_ND = vectors_to_matrix(table.column("vector"))
     if vectors_ND.shape != shape:
         raise ValueError(f"it holds vectors of shape {vectors_ND.shape}, expected {shape}")
     if not (np.abs(np.linalg.norm(vectors_ND, axis=1) - 1.0) < 1e-3).all():
         raise ValueError("it holds vectors that are not of unit length")
-    return vectors_ND
+    return Encoded(vectors_ND, *(np.asarray(table.column(name), dtype=np.int64) for name in ("num_tokens", "num_cut")))
 
 
-def hash_texts(texts: Sequence[str]) -> pa.Array:
-    """sha256 of each text's UTF-8 bytes, hexadecimal, shape [N]."""
-    return pa.array([hashlib.sha256(text.encode()).hexdigest() for text in texts], pa.string())
+def _set_rows(target: Encoded, rows: IntArray, source: Encoded, places: IntArray | slice) -> None:
+    target.vectors_ND[rows] = source.vectors_ND[places]
+    target.num_tokens_N[rows] = source.num_tokens_N[places]
+    target.num_cut_N[rows] = source.num_cut_N[places]
 
 
-def embed(texts: Sequence[str], *, encoder: Encoder, cache: EmbeddingCache, progress: Progress | None = None) -> EmbeddingResult:
+def hash_texts(texts: Sequence[str], *, prompt: str = "") -> pa.Array:
+    """sha256 of each text's UTF-8 bytes, after its prompt's, hexadecimal, shape [N]."""
+    return pa.array([hashlib.sha256((prompt + text).encode()).hexdigest() for text in texts], pa.string())
+
+
+def embed(
+    texts: Sequence[str], *, encoder: Encoder, cache: EmbeddingCache, kind: Kind = "document", progress: Progress | None = None
+) -> EmbeddingResult:
     """Vectors in the order of `texts`, from the cache where it has them.
 
     New texts are encoded and stored chunk by chunk; `progress` counts distinct
@@ -139,23 +162,27 @@ def embed(texts: Sequence[str], *, encoder: Encoder, cache: EmbeddingCache, prog
     """
     require_same_space(encoder.space.space_id, cache.space.space_id)
     started = time.perf_counter()
-    encoded = pa.array(texts, pa.string()).dictionary_encode()
-    distinct = encoded.dictionary.to_pylist()
-    hashes = hash_texts(distinct)
-    vectors_ND, is_known = cache.find(hashes)
+    coded = pa.array(texts, pa.string()).dictionary_encode()
+    distinct = coded.dictionary.to_pylist()
+    hashes = hash_texts(distinct, prompt=encoder.space.query_prompt if kind == "query" else encoder.space.prompt)
+    kept, is_known = cache.find(hashes)
     missing = np.flatnonzero(~is_known)
     if progress is not None:
         progress(len(distinct) - len(missing), len(distinct))
     for start in range(0, len(missing), _CHUNK):
         rows = missing[start : start + _CHUNK]
         before = len(distinct) - len(missing) + start
-        vectors_ND[rows] = encoder.encode([distinct[row] for row in rows], progress=_shifted(progress, before=before, total=len(distinct)))
-        cache.add(hashes.take(pa.array(rows)), vectors_ND[rows])
+        told = _shifted(progress, before=before, total=len(distinct))
+        found = encoder.encode([distinct[row] for row in rows], kind=kind, progress=told)
+        cache.add(hashes.take(pa.array(rows)), found)
+        _set_rows(kept, rows, found, slice(None))
     return EmbeddingResult(
-        vectors_ND=vectors_ND[np.asarray(encoded.indices)],
-        text_hashes=hashes.take(encoded.indices),
+        vectors_ND=kept.vectors_ND[np.asarray(coded.indices)],
+        text_hashes=hashes.take(coded.indices),
         num_encoded=len(missing),
         num_reused=len(distinct) - len(missing),
+        num_tokens=int(kept.num_tokens_N[missing].sum()),
+        num_cut_texts=int(np.count_nonzero(kept.num_cut_N)),
         seconds=time.perf_counter() - started,
     )
 

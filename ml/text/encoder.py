@@ -1,28 +1,49 @@
 """Texts to unit vectors with any Hugging Face model of one stack, fast on plain processors.
 
-Here: tokenise, batch, run, pool, normalise. Finding weights is `ml.text.weights`,
-remembering vectors is `ml.text.cache`. Shapes: N texts, B batch, T tokens, D dimension.
+Here: clean, tokenise, run, pool, normalise. Finding weights is `ml.text.weights`,
+remembering vectors is `ml.text.cache`. Shapes: N texts, M windows, B batch, T tokens, D dimension.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
+from typing import Literal, Protocol
 
 import numpy as np
+import pyarrow as pa
 import torch
 
 from ml.config.pipeline import TextConfig
 from ml.errors import ConfigError
 from ml.ids import FloatArray, IntArray
 from ml.text.batches import TokenizedTexts, fixed_shape_batches, length_sorted_batches
-from ml.text.hardware import resolve_hardware
-from ml.text.pooling import Pooling, pool
+from ml.text.hardware import Hardware, resolve_hardware
+from ml.text.packing import Pack, first_position, packs, prepare_packing, run_pack
+from ml.text.pooling import Pooling, pool, pool_packed
+from ml.text.quantised import quantise
+from ml.text.reduction import Projection, load_projection, reduce
 from ml.text.space import EmbeddingSpace
 from ml.text.weights import LoadedModel, ModelSource, find_model, load_model
+from ml.text.windows import empty_id, pool_windows, split
+from ml.words.cleaning import clean_texts
 
 Progress = Callable[[int, int], None]
+Kind = Literal["document", "query"]
 
 # Texts tokenised at once: bounds memory, and is enough for sorting to fill batches evenly.
 _WINDOW = 8192
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Unit vectors of N texts, float32, shape [N, D]; how many tokens each has, and how many of them were not read."""
+
+    vectors_ND: FloatArray
+    num_tokens_N: IntArray
+    num_cut_N: IntArray
 
 
 class Encoder(Protocol):
@@ -38,8 +59,8 @@ class Encoder(Protocol):
         """Numbers per vector."""
         ...
 
-    def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> FloatArray:
-        """Unit vectors in the order of `texts`, float32, shape [N, D]."""
+    def encode(self, texts: Sequence[str], *, kind: Kind = "document", progress: Progress | None = None) -> Encoded:
+        """Vectors in the order of `texts`."""
         ...
 
 
@@ -47,42 +68,72 @@ def load_encoder(config: TextConfig) -> "TransformerEncoder":
     """Find, pin and load the configured model.
 
     Raises `ConfigError` for a model that is missing, unpinned, not safetensors or
-    torn, for more tokens than it can read, and for a device that is not there.
+    torn, for more tokens or numbers than it has, and for a device that is not there.
     """
     hardware = resolve_hardware(device=config.device, dtype=config.dtype)
     source = find_model(config.model, revision=config.revision)
     loaded = load_model(source, dtype=hardware.torch_dtype, device=hardware.device)
     _require_room(loaded, source=source, max_tokens=config.max_tokens)
+    projection = load_projection(Path(config.projection), dimension=loaded.config.hidden_size) if config.projection else None
     space = EmbeddingSpace(
         model=source.name,
         revision=source.revision,
         pooling=config.pooling,
         normalised=True,
-        dimension=int(loaded.config.hidden_size),
+        dimension=_dimension(config, loaded=loaded, projection=projection),
         max_tokens=config.max_tokens,
         dtype=hardware.dtype,
+        max_windows=config.max_windows,
+        prompt=config.prompt,
+        query_prompt=config.query_prompt,
+        projection=projection.name if projection else "",
     )
-    return TransformerEncoder(loaded, space=space, pooling=config.pooling, device=hardware.device, batch_tokens=config.batch_tokens)
+    if hardware.dtype == "int8":
+        quantise(loaded.network)
+    return TransformerEncoder(
+        loaded,
+        space=space,
+        pooling=config.pooling,
+        devices=_devices(hardware),
+        batch_tokens=config.batch_tokens,
+        projection=projection,
+    )
 
 
 class TransformerEncoder:
-    """A loaded model. `device` and `space.dtype` say what `auto` came to."""
+    """A loaded model, on a processor or on every card. `space.dtype` says what `auto` came to."""
 
-    def __init__(self, loaded: LoadedModel, *, space: EmbeddingSpace, pooling: Pooling, device: str, batch_tokens: int) -> None:
-        self._network = loaded.network
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        *,
+        space: EmbeddingSpace,
+        pooling: Pooling,
+        devices: Sequence[str],
+        batch_tokens: int,
+        projection: Projection | None = None,
+    ) -> None:
+        copies = [loaded.network, *(deepcopy(loaded.network) for _ in devices[1:])]
+        self._networks = [(device, network.to(device)) for device, network in zip(devices, copies, strict=True)]
         self._tokenizer = loaded.tokenizer
         self._pooling = pooling
         self._batch_tokens = batch_tokens
+        self._projection = projection
+        self._hidden_size = int(loaded.config.hidden_size)
+        self._first_position = first_position(loaded.network)
         self.space = space
-        self.device = device
+        self.device = devices[0]
+        # Ids from all over the vocabulary, past the special ones.
+        ids = np.linspace(loaded.config.vocab_size // 2, loaded.config.vocab_size - 1, num=997).astype(np.int64)
+        self.packs_texts = self.device == "cpu" and prepare_packing(loaded.network, longest=space.max_tokens, ids=ids)
 
     @property
     def dimension(self) -> int:
         """Numbers per vector."""
         return self.space.dimension
 
-    def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> FloatArray:
-        """Unit vectors in the order of `texts`, float32, shape [N, D].
+    def encode(self, texts: Sequence[str], *, kind: Kind = "document", progress: Progress | None = None) -> Encoded:
+        """Unit vectors in the order of `texts`, cleaned, with the prompt of their kind before them.
 
         Identical texts are encoded once; an empty text gives the vector of the
         model's own empty sequence. On a processor the vector of a text is bit for bit
@@ -92,42 +143,75 @@ class TransformerEncoder:
         """
         distinct = list(dict.fromkeys(texts))
         row_of = {text: row for row, text in enumerate(distinct)}
-        vectors_ND = np.empty((len(distinct), self.dimension), dtype=np.float32)
-        for start in range(0, len(distinct), _WINDOW):
-            window = distinct[start : start + _WINDOW]
-            tokens = self._tokenize(window)
-            done = start
-            for rows in self._batches(tokens.lengths):
-                vectors_ND[start + rows] = self._encode_batch(tokens, rows)
-                done += len(np.unique(rows))
-                if progress is not None:
-                    progress(done, len(distinct))
-        self._require_finite(vectors_ND)
-        return vectors_ND[[row_of[text] for text in texts]] if len(distinct) < len(texts) else vectors_ND
+        parts = [
+            self._encode_window(distinct[start : start + _WINDOW], kind=kind, progress=_later(progress, before=start, total=len(distinct)))
+            for start in range(0, len(distinct), _WINDOW)
+        ]
+        rows = np.fromiter((row_of[text] for text in texts), dtype=np.int64, count=len(texts))
+        nothing = Encoded(np.zeros((0, self.dimension), np.float32), np.zeros(0, np.int64), np.zeros(0, np.int64))
+        return Encoded(
+            np.concatenate([part.vectors_ND for part in (nothing, *parts)])[rows],
+            np.concatenate([part.num_tokens_N for part in (nothing, *parts)])[rows],
+            np.concatenate([part.num_cut_N for part in (nothing, *parts)])[rows],
+        )
 
-    def _batches(self, lengths: IntArray) -> Iterator[IntArray]:
+    def _encode_window(self, texts: Sequence[str], *, kind: Kind, progress: Progress | None) -> Encoded:
+        prompt = self.space.query_prompt if kind == "query" else self.space.prompt
+        cleaned = [prompt + text for text in clean_texts(pa.array(texts, pa.string())).to_pylist()]
+        windows = split(cleaned, tokenizer=self._tokenizer, max_tokens=self.space.max_tokens, max_windows=self.space.max_windows)
+        vectors_MH = self._run(windows.tokens, progress=progress, num_texts=len(texts))
+        self._require_finite(vectors_MH)
+        vectors_NH = pool_windows(vectors_MH, windows)
+        return Encoded(reduce(vectors_NH, projection=self._projection, dimension=self.dimension), windows.num_tokens_N, windows.num_cut_N)
+
+    def _run(self, tokens: TokenizedTexts, *, progress: Progress | None, num_texts: int) -> FloatArray:
+        """Unit vectors of every window, shape [M, hidden size]."""
+        vectors_MH = np.zeros((len(tokens.lengths), self._hidden_size), dtype=np.float32)
+        batches = list(self._batches(tokens.lengths))
+        done = 0
+        for batch, found_BH in zip(batches, self._on_every_card(tokens, batches), strict=True):
+            rows = batch.rows if isinstance(batch, Pack) else batch
+            vectors_MH[rows] = found_BH
+            done += len(np.unique(rows))
+            if progress is not None:
+                progress(done * num_texts // len(tokens.lengths), num_texts)
+        return vectors_MH
+
+    def _on_every_card(self, tokens: TokenizedTexts, batches: Sequence[Pack | IntArray]) -> Iterator[FloatArray]:
+        """The vectors of each batch, in order; cards take turns, a processor does all."""
+        cards = [self._networks[place % len(self._networks)] for place in range(len(batches))]
+        if len(self._networks) == 1:
+            yield from map(self._vectors, repeat(tokens), batches, cards)
+            return
+        with ThreadPoolExecutor(len(self._networks)) as workers:
+            yield from workers.map(self._vectors, repeat(tokens), batches, cards)
+
+    def _batches(self, lengths: IntArray) -> Iterator[Pack | IntArray]:
+        if self.packs_texts:
+            return packs(lengths, longest=self.space.max_tokens)
         # Filled-up small batches would leave an accelerator idle, and its rounding is no promise anyway.
         if self.device == "cpu":
             return fixed_shape_batches(lengths)
         return length_sorted_batches(lengths, batch_tokens=self._batch_tokens)
 
-    def _tokenize(self, texts: Sequence[str]) -> TokenizedTexts:
-        encoded = self._tokenizer(
-            list(texts), truncation=True, max_length=self.space.max_tokens, return_attention_mask=False, return_token_type_ids=False
-        )
-        return TokenizedTexts.from_lists(encoded["input_ids"], empty_id=_empty_id(self._tokenizer))
+    def _vectors(self, tokens: TokenizedTexts, batch: Pack | IntArray, card: tuple[str, torch.nn.Module]) -> FloatArray:
+        with torch.inference_mode():
+            pooled_BH = self._pack(tokens, batch, card[1]) if isinstance(batch, Pack) else self._padded(tokens, batch, card)
+            vectors: FloatArray = torch.nn.functional.normalize(pooled_BH, dim=1).cpu().numpy()
+        return vectors
 
-    def _encode_batch(self, tokens: TokenizedTexts, rows: IntArray) -> FloatArray:
+    def _pack(self, tokens: TokenizedTexts, batch: Pack, network: torch.nn.Module) -> torch.Tensor:
+        hidden_TH = run_pack(network, batch, tokens=tokens, first_position=self._first_position, filler_id=empty_id(self._tokenizer))
+        return pool_packed(hidden_TH, lengths=tokens.lengths[batch.rows], pooling=self._pooling)
+
+    def _padded(self, tokens: TokenizedTexts, rows: IntArray, card: tuple[str, torch.nn.Module]) -> torch.Tensor:
+        device, network = card
         # Padded on the right whatever the tokenizer prefers: positions then start at 0 in every architecture.
         ids_BT, mask_BT = tokens.padded(rows, padding_id=self._tokenizer.pad_token_id or 0)
-        with torch.inference_mode():
-            mask = torch.from_numpy(mask_BT).to(self.device)
-            # Without padding attention needs no mask, and is faster without one.
-            attention_mask = None if mask_BT.all() else mask.long()
-            hidden_BTD = self._network(input_ids=torch.from_numpy(ids_BT).to(self.device), attention_mask=attention_mask).last_hidden_state
-            pooled_BD = pool(hidden_BTD, mask_BT=mask, pooling=self._pooling)
-            vectors: FloatArray = torch.nn.functional.normalize(pooled_BD, dim=1).cpu().numpy()
-        return vectors
+        ids, mask = (_on(device, torch.from_numpy(array)) for array in (ids_BT, mask_BT))
+        # Without padding attention needs no mask, and is faster without one.
+        hidden_BTH = network(input_ids=ids, attention_mask=None if mask_BT.all() else mask.long()).last_hidden_state
+        return pool(hidden_BTH, mask_BT=mask, pooling=self._pooling)
 
     def _require_finite(self, vectors_ND: FloatArray) -> None:
         if not np.isfinite(vectors_ND).all():
@@ -136,12 +220,27 @@ class TransformerEncoder:
             )
 
 
-def _empty_id(tokenizer: Any) -> int:
-    for name in ("eos_token_id", "cls_token_id", "bos_token_id", "unk_token_id", "pad_token_id"):
-        found = getattr(tokenizer, name)
-        if found is not None:
-            return int(found)
-    return 0
+def _on(device: str, tensor: torch.Tensor) -> torch.Tensor:
+    """Sent without waiting where the device can read pinned memory."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device != "cpu" else tensor
+
+
+def _later(progress: Progress | None, *, before: int, total: int) -> Progress | None:
+    return None if progress is None else lambda done, _: progress(before + done, total)
+
+
+def _devices(hardware: Hardware) -> list[str]:
+    return [f"cuda:{card}" for card in range(torch.cuda.device_count())] if hardware.device == "cuda" else ["cpu"]
+
+
+def _dimension(config: TextConfig, *, loaded: LoadedModel, projection: Projection | None) -> int:
+    given = projection.components_DK.shape[1] if projection else int(loaded.config.hidden_size)
+    if config.dimension is None:
+        return int(given)
+    if projection is not None or config.dimension > given:
+        what = "text.projection says how many numbers there are" if projection else f"the model gives {given}"
+        raise ConfigError(f"text.dimension is {config.dimension}, but {what}; leave it out or lower it")
+    return config.dimension
 
 
 def _require_room(loaded: LoadedModel, *, source: ModelSource, max_tokens: int) -> None:

@@ -5,7 +5,10 @@ Each function reads the mask, so it is right whichever side the padding is on.
 
 from typing import Literal
 
+import numpy as np
 import torch
+
+from ml.ids import IntArray
 
 Pooling = Literal["mean", "cls", "last"]
 
@@ -28,3 +31,12 @@ def _mean(hidden_BTD: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
     # Summed in float32: a bfloat16 sum over 256 tokens would lose a digit.
     kept_BTD = hidden_BTD.float() * mask_BT.unsqueeze(-1)
     return kept_BTD.sum(dim=1) / mask_BT.sum(dim=1, keepdim=True)
+
+
+def pool_packed(hidden_TD: torch.Tensor, *, lengths: IntArray, pooling: Pooling) -> torch.Tensor:
+    """As `pool`, of texts of given lengths end to end, shape [B, D]."""
+    ends = np.cumsum(lengths)
+    if pooling == "mean":
+        # A text at a time: a cumulative sum over the pack would bring the others' rounding in.
+        return torch.stack([part.float().mean(dim=0) for part in torch.split(hidden_TD, lengths.tolist())])
+    return hidden_TD[torch.from_numpy(ends - lengths if pooling == "cls" else ends - 1)].float()

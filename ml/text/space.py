@@ -9,8 +9,8 @@ import json
 import re
 from dataclasses import asdict, dataclass
 
-# Raised when the same settings come to give other bits. 2: batches of fixed shape.
-ENCODING_VERSION = 2
+# Raised when the same settings come to give other bits. 2: batches of fixed shape. 3: cleaned texts, in packs and windows.
+ENCODING_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class EmbeddingSpace:
     `dtype` is the number type of the weights, as used and not as asked for: it is
     part of the space, so vectors from a machine with bfloat16 units and from one
     without (cosine 0.9999 to each other) are kept apart instead of quietly mixed. So are, by `encoding`, vectors of an older way to compute
-    the same thing: a cache holds one text's vector as one sequence of bits.
+    the same thing: a cache holds one text's vector as one sequence of bits. Documents and queries of a model that
+    wants a prompt before each lie in one space: they are meant to be compared.
     """
 
     model: str
@@ -30,6 +31,10 @@ class EmbeddingSpace:
     dimension: int
     max_tokens: int
     dtype: str
+    max_windows: int = 1
+    prompt: str = ""
+    query_prompt: str = ""
+    projection: str = ""
     encoding: int = ENCODING_VERSION
 
     @property

@@ -16,6 +16,7 @@ from orchestration.table_assets import DayRun, Made, day_assets
 
 GROUP = "text"
 KINDS = {"python", "torch", "parquet"}
+SECONDS_PER_HOUR = 3600.0
 
 
 def text_assets(scope: Scope) -> list[dg.AssetsDefinition]:
@@ -26,7 +27,7 @@ def text_assets(scope: Scope) -> list[dg.AssetsDefinition]:
     def item_embeddings(run: DayRun, items: pa.Table) -> Made:
         encoder, cache = open_encoder(scope)
         table, result = embed_items(items, encoder=encoder, cache=cache, progress=run.progress("item texts"))
-        return Made(table, embedding_metadata(encoder, result))
+        return Made(table, embedding_metadata(encoder, result, config=config))
 
     @day_assets(scope, USER_TEXT_EMBEDDINGS.name, group=GROUP, kinds=KINDS, settings=config)
     def user_text_embeddings(run: DayRun, user_texts: pa.Table) -> Made:
@@ -39,7 +40,7 @@ def text_assets(scope: Scope) -> list[dg.AssetsDefinition]:
             half_life_days=config.user_text_half_life_days,
             progress=run.progress("user texts"),
         )
-        return Made(table, embedding_metadata(encoder, result))
+        return Made(table, embedding_metadata(encoder, result, config=config))
 
     return [item_embeddings, user_text_embeddings]
 
@@ -56,14 +57,25 @@ def open_encoder(scope: Scope) -> tuple[Encoder, EmbeddingCache]:
     return encoder, EmbeddingCache(scope.home.embedding_cache, space=encoder.space)
 
 
-def embedding_metadata(encoder: Encoder, result: EmbeddingResult) -> dict[str, str | int | float]:
-    """Which space, what was encoded and what was reused."""
-    return {
+def embedding_metadata(encoder: Encoder, result: EmbeddingResult, *, config: TextConfig) -> dict[str, str | int | float]:
+    """Which space, what was encoded and what was reused, how fast, at what cost, and how much was not read."""
+    found: dict[str, str | int | float] = {
         "space": encoder.space.space_id,
         "model": encoder.space.model,
         "revision": encoder.space.revision,
         "pooling": encoder.space.pooling,
         "encoded": result.num_encoded,
         "cached": result.num_reused,
+        "share of texts cut off": result.cut_share,
         "seconds": result.seconds,
+    }
+    if not result.num_encoded:
+        return found
+    hours_anew = result.seconds / result.num_encoded * (result.num_encoded + result.num_reused) / SECONDS_PER_HOUR
+    return found | {
+        "texts per second": result.num_encoded / result.seconds,
+        "tokens per second": result.num_tokens / result.seconds,
+        "cost": result.seconds / SECONDS_PER_HOUR * config.price_per_hour,
+        "hours to encode all anew (estimate)": hours_anew,
+        "cost to encode all anew (estimate)": hours_anew * config.price_per_hour,
     }

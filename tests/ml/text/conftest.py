@@ -11,8 +11,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, LlamaConfig, LlamaModel, PreTrainedTokenizerFast
 
 from ml.config.pipeline import TextConfig
-from ml.ids import FloatArray
-from ml.text.encoder import Progress, TransformerEncoder, load_encoder
+from ml.text.encoder import Encoded, Kind, Progress, TransformerEncoder, load_encoder
 from ml.text.space import EmbeddingSpace
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "warm", "wool", "hat", "sea", "salt", "boat", "trail", "boot"]
@@ -79,13 +78,15 @@ class HashEncoder:
         self.dimension = dimension
         self.seen: list[str] = []
 
-    def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> FloatArray:
+    def encode(self, texts: Sequence[str], *, kind: Kind = "document", progress: Progress | None = None) -> Encoded:
         self.seen.extend(texts)
-        seeds = [int(hashlib.sha256((self.space.model + text).encode()).hexdigest()[:8], 16) for text in texts]
+        seeds = [int(hashlib.sha256((self.space.model + kind + text).encode()).hexdigest()[:8], 16) for text in texts]
         rows = np.stack([np.random.default_rng(seed).normal(size=self.dimension) for seed in seeds])
         if progress is not None:
             progress(len(texts), len(texts))
-        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+        vectors_ND = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+        lengths_N = np.array([len(text) for text in texts])
+        return Encoded(vectors_ND, lengths_N, np.maximum(lengths_N - self.space.max_tokens, 0))
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ def test_second_run_encodes_nothing_and_gives_the_same_bytes(tmp_path, hash_enco
     assert (first.num_encoded, first.num_reused) == (4, 0)
     assert (again.num_encoded, again.num_reused) == (0, 4)
     assert_array_equal(first.vectors_ND, again.vectors_ND)
-    assert_array_equal(first.vectors_ND, hash_encoder().encode(TEXTS))
+    assert_array_equal(first.vectors_ND, hash_encoder().encode(TEXTS).vectors_ND)
     assert again.seconds > 0
 
 
@@ -117,17 +117,19 @@ from pathlib import Path
 import numpy as np
 from ml.text import cache as cache_module
 from ml.text.cache import EmbeddingCache, embed
+from ml.text.encoder import Encoded
 from ml.text.space import EmbeddingSpace
 
 class Dying:
     space = EmbeddingSpace(model="hash", revision="1", pooling="mean", normalised=True, dimension=8, max_tokens=16, dtype="float32")
     dimension = 8
     chunks = 0
-    def encode(self, texts, *, progress=None):
+    def encode(self, texts, *, kind="document", progress=None):
         self.chunks += 1
         if self.chunks == 4:
             os.kill(os.getpid(), signal.SIGKILL)
-        return np.tile(np.eye(1, 8, dtype=np.float32), (len(texts), 1))
+        zeros = np.zeros(len(texts), dtype=np.int64)
+        return Encoded(np.tile(np.eye(1, 8, dtype=np.float32), (len(texts), 1)), zeros, zeros)
 
 cache_module._CHUNK = 10
 encoder = Dying()
@@ -164,7 +166,7 @@ def test_two_processes_write_at_once_and_nothing_is_lost(tmp_path, hash_encoder)
     texts = [f"text {number}" for number in range(110)]
     result = embed(texts, encoder=encoder, cache=EmbeddingCache(tmp_path, space=encoder.space))
     assert result.num_encoded == 0
-    assert_array_equal(result.vectors_ND, hash_encoder().encode(texts))
+    assert_array_equal(result.vectors_ND, hash_encoder().encode(texts).vectors_ND)
 
 
 def test_an_open_cache_sees_what_another_wrote_meanwhile(tmp_path, hash_encoder) -> None:
@@ -188,4 +190,4 @@ def test_any_sequence_of_runs_gives_what_encoding_afresh_gives(tmp_path_factory,
             assert result.num_encoded == len(set(texts) - known)
             known |= set(texts)
             if texts:
-                assert_array_equal(result.vectors_ND, hash_encoder().encode(texts))
+                assert_array_equal(result.vectors_ND, hash_encoder().encode(texts).vectors_ND)

