@@ -66,6 +66,28 @@ class InterestConfig(_Section):
     max_evidence_items: PositiveInt = Field(5, description="items named per user interest")
 
 
+class KnowledgeConfig(_Section):
+    """Building the knowledge graph."""
+
+    link_texts: bool = Field(True, description="look for the names of entities and items in item texts")
+    min_confidence: float = Field(0.6, gt=0, le=1, description="how sure a name in a text must be to become a triple")
+
+
+class ExtractorConfig(_Section):
+    """Triples from texts by a language model behind an OpenAI-compatible endpoint; the key is INTEREST_GRAPH_LLM_KEY."""
+
+    url: str | None = Field(None, description="address of the API up to /v1; none: off")
+    model: str = Field("", description="the model's name, as the endpoint calls it")
+    max_requests: PositiveInt = Field(1000, description="requests of one run, retries included")
+    max_tokens: PositiveInt = Field(1_000_000, description="tokens of one run, read and written, as the endpoint counts them")
+    max_answer_tokens: PositiveInt = Field(800, description="tokens of one answer")
+    max_text_characters: PositiveInt = Field(4000, description="characters of a text that are sent")
+    max_triples: PositiveInt = Field(20, description="triples taken from one text")
+    num_tries: PositiveInt = Field(4, description="tries of one request; waits double from one to the next")
+    first_wait_seconds: NonNegativeFloat = Field(1.0, description="wait before the second try, in seconds")
+    timeout_seconds: PositiveFloat = Field(60.0, description="longest wait for an answer, in seconds")
+
+
 class GraphConfig(_Section):
     """Building the interest graph."""
 
@@ -161,6 +183,8 @@ class PipelineConfig(_Section):
     intake: IntakeConfig = Field(default_factory=IntakeConfig)
     text: TextConfig = Field(default_factory=TextConfig)
     interests: InterestConfig = Field(default_factory=InterestConfig)
+    knowledge: KnowledgeConfig = Field(default_factory=KnowledgeConfig)
+    extractor: ExtractorConfig = Field(default_factory=ExtractorConfig)
     graph: GraphConfig = Field(default_factory=GraphConfig)
     model: ModelConfig = Field(default_factory=ModelConfig)
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)

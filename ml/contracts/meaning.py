@@ -102,7 +102,9 @@ KNOWLEDGE_GRAPH = TableContract(
         Column("tail", STRING, "item id or entity id"),
         Column("tail_type", STRING, "item or entity"),
         Column("tail_name", STRING, "name of the tail as shown to people"),
-        Column("source", STRING, "given (knowledge table) or attribute (item attributes)"),
+        Column("tail_kind", STRING, "item, the attribute a value is of, or the relation that most often leads to a given entity"),
+        Column("source", STRING, "given (knowledge table), attribute (item attributes) or text (a name found in the item's text)"),
+        Column("confidence", FLOAT, "in (0, 1]; 1 unless read from text"),
     ),
 )
 

@@ -32,3 +32,9 @@ def segment_chinese(runs: Sequence[str]) -> list[list[str]]:
         return []
     tokenizer = _tokenizer()
     return [tokenizer.lcut(run) for run in runs]
+
+
+def word_frequencies(words: Sequence[str]) -> list[int]:
+    """How often each word stands in the corpus jieba's dictionary was counted on (0: it does not know it)."""
+    frequencies = _tokenizer().FREQ
+    return [frequencies.get(word) or 0 for word in words]
