@@ -13,7 +13,7 @@ python -m benchmarks.knowledge [--quick] [--json FILE]
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,7 +57,9 @@ def main(options: Options) -> None:
         if found is not None:
             items = read(found)
             rows += measure(name, items.slice(0, QUICK_ITEMS) if options.quick else items)
-    publish("knowledge", rows, options=options, notes=["precision is a lower bound: links to names outside the film's own row count as wrong"])
+    publish(
+        "knowledge", rows, options=options, notes=["precision is a lower bound: links to names outside the film's own row count as wrong"]
+    )
 
 
 def movielens(folder: Path) -> pa.Table:
@@ -80,7 +82,7 @@ def _split(names: str | None) -> list[str]:
     return [name.strip() for name in (names or "").split(",")]
 
 
-def as_items(ids: pa.ChunkedArray, titles: pa.ChunkedArray, texts: pa.ChunkedArray, *, attributes: list[str] | None = None) -> pa.Table:
+def as_items(ids: pa.ChunkedArray, titles: pa.ChunkedArray, texts: pa.ChunkedArray, *, attributes: Sequence[str | None] = ()) -> pa.Table:
     """The mart `items`, everything else left out."""
     given = {"item_id": ids, "title": titles, "text": texts, "attributes": pa.array(attributes or [None] * len(ids), pa.string())}
     constant = {"tags": pa.array([[]] * len(ids), pa.list_(pa.string())), "is_catalogued": pa.repeat(pa.scalar(True), len(ids))}

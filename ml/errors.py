@@ -13,6 +13,7 @@ wrong argument stays `ValueError`, a broken invariant stays `assert`.
     ├── EmbeddingSpaceError  vectors of two spaces meeting
     ├── UnknownIdError       an id outside the vocabulary
     ├── EvaluationError      too little history to measure anything
+    ├── ExtractorError       a language model endpoint that does not answer
     ├── ReleaseError         a release that is absent, torn or of another kind
     └── PublishError         features that could not be put online, or are not what was published
 """
@@ -113,6 +114,15 @@ class UnknownIdError(InterestGraphError):
 
 class EvaluationError(InterestGraphError):
     """Too little history to split or to measure; training and looking up still work."""
+
+
+class ExtractorError(InterestGraphError):
+    """A language model endpoint that does not answer, or refuses to."""
+
+    def __init__(self, address: str, cause: str, mend: str) -> None:
+        self.address = address
+        self.cause = cause
+        super().__init__(f"{address}: {cause}; {mend}")
 
 
 class ReleaseError(InterestGraphError):

@@ -36,6 +36,11 @@ class DatasetHome:
         return self.base / "embedding_cache"
 
     @property
+    def extractor_answers(self) -> Path:
+        """What a language model answered, by hash of what was asked."""
+        return self.base / "extractor_answers"
+
+    @property
     def releases(self) -> Path:
         """Immutable release directories and the `current` pointer."""
         return self.base / "releases"

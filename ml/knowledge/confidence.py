@@ -55,7 +55,9 @@ def name_facts(names: WordStream, *, is_title_N: BoolArray, num_items_N: IntArra
     content_T = has_content(names)
     num_words_N, num_han_N = count(np.ones(len(names), dtype=np.bool_)), count(names.is_han_T)
     is_han_N = (num_han_N >= 2) & (2 * num_han_N >= num_words_N)
-    return NameFacts(is_han_N, is_title_N, _common(names, is_han_N=is_han_N, is_title_N=is_title_N), num_words_N, count(content_T), num_items_N)
+    return NameFacts(
+        is_han_N, is_title_N, _common(names, is_han_N=is_han_N, is_title_N=is_title_N), num_words_N, count(content_T), num_items_N
+    )
 
 
 def confidences(
@@ -63,7 +65,9 @@ def confidences(
 ) -> Floats:
     """The estimate for each match; 0 for English words written without the capitals of the name."""
     is_han_M = facts.is_han_N[name_M]
-    plain_M = np.where(is_han_M, _chinese(facts, seen=seen, name_M=name_M), _english(facts, seen=seen, name_M=name_M, lower_N=lower_share_N))
+    plain_M = np.where(
+        is_han_M, _chinese(facts, seen=seen, name_M=name_M), _english(facts, seen=seen, name_M=name_M, lower_N=lower_share_N)
+    )
     plain_M *= _spread(facts, name_M=name_M, text_M=text_M, counted_M=seen.is_cased_M | is_han_M)
     plain_M = np.where(cue_fits_M & (plain_M >= 0.3), np.maximum(plain_M, CUED), plain_M)
     plain_M = np.where(seen.is_quoted_M, np.maximum(plain_M, QUOTED), plain_M)

@@ -60,9 +60,7 @@ def read_company(items: pa.Table, *, triples: pa.Table) -> Company:
     return Company(known, entities, _unit_rows(incidence))
 
 
-def choose(
-    match_C: IntArray, *, cue_C: npt.NDArray[np.bool_], company_C: FloatArray, num_items_C: IntArray, tie_C: IntArray
-) -> IntArray:
+def choose(match_C: IntArray, *, cue_C: npt.NDArray[np.bool_], company_C: FloatArray, num_items_C: IntArray, tie_C: IntArray) -> IntArray:
     """The rows of the best candidate of each match, in order of match; equals go by the smaller `tie_C`."""
     order = np.lexsort((tie_C, -num_items_C, -np.round(company_C, 4), ~cue_C, match_C))
     first = np.flatnonzero(np.diff(match_C[order], prepend=-1) != 0)

@@ -55,9 +55,10 @@ def _repeated(rows: pa.Table) -> pa.Table:
 
 def _mixed_tails(rows: pa.Table, *, items: pa.Table) -> Finding | None:
     """Relations that lead to items here and to entities there: often item ids of another catalogue."""
-    is_item = pc.is_in(rows.column("tail"), value_set=items.column("item_id").combine_chunks())
-    counted = rows.append_column("is_item", pc.cast(is_item, pa.int64())).group_by("relation").aggregate([("is_item", "sum"), ([], "count_all")])
-    mixed = counted.filter(pc.and_(pc.greater(counted.column("is_item_sum"), 0), pc.less(counted.column("is_item_sum"), counted.column("count_all"))))
+    is_item = pc.cast(pc.is_in(rows.column("tail"), value_set=items.column("item_id").combine_chunks()), pa.int64())
+    counted = rows.append_column("is_item", is_item).group_by("relation").aggregate([("is_item", "sum"), ([], "count_all")])
+    num_items = counted.column("is_item_sum")
+    mixed = counted.filter(pc.and_(pc.greater(num_items, 0), pc.less(num_items, counted.column("count_all"))))
     shown = [
         f"{row['relation']}: {row['is_item_sum']} of {row['count_all']} tails are items"
         for row in mixed.sort_by("relation").slice(0, NUM_SHOWN).to_pylist()

@@ -22,15 +22,15 @@ def graph_nodes(knowledge_graph: pa.Table, *, items: pa.Table) -> pa.Table:
     """The graph's nodes, a row each: node_id, node_type, kind, name, degree; sorted by type, then id."""
     ends = pa.concat_tables([_heads(knowledge_graph), _tails(knowledge_graph)])
     counted = ends.group_by(["node_id", "node_type"]).aggregate([("kind", "min"), ("name", "min"), ([], "count_all")])
-    title = items.column("title").combine_chunks().take(
-        pc.index_in(counted.column("node_id"), value_set=items.column("item_id").combine_chunks())
-    )  # fmt: skip
+    title = _titles(items, counted.column("node_id"))
     is_item = pc.equal(counted.column("node_type"), "item")
     columns = {
         "node_id": counted.column("node_id"),
         "node_type": counted.column("node_type"),
         "kind": pc.coalesce(counted.column("kind_min"), counted.column("node_type")),
-        "name": pc.coalesce(pc.if_else(is_item, title, pa.scalar(None, pa.string())), counted.column("name_min"), counted.column("node_id")),
+        "name": pc.coalesce(
+            pc.if_else(is_item, title, pa.scalar(None, pa.string())), counted.column("name_min"), counted.column("node_id")
+        ),
         "degree": counted.column("count_all"),
     }
     return pa.table(columns).sort_by([("node_type", "ascending"), ("node_id", "ascending")])
@@ -69,7 +69,8 @@ def jaccard(text: str, *, names: pa.ChunkedArray | pa.Array) -> FloatArray:
     num_words = held.sum(axis=1)
     shared_K = (held[1:] @ held[[0]].T).toarray().reshape(-1)
     either_K = num_words[1:] + num_words[0] - shared_K
-    return np.divide(shared_K, either_K, out=np.zeros(len(given), dtype=np.float32), where=either_K > 0).astype(np.float32)
+    share_K: FloatArray = np.asarray(shared_K / np.maximum(either_K, 1), dtype=np.float32)
+    return share_K
 
 
 def _cosines(query_vector: FloatArray, *, nodes: pa.Table, knowledge_graph: pa.Table, item_embeddings: pa.Table) -> FloatArray:
@@ -100,8 +101,13 @@ def _membership(nodes: pa.Table, *, knowledge_graph: pa.Table, items: Vocabulary
 
 def _unit(vectors_ND: FloatArray) -> FloatArray:
     lengths = np.linalg.norm(vectors_ND, axis=1, keepdims=True)
-    unit: FloatArray = vectors_ND / np.where(lengths > 0, lengths, 1.0)
+    unit: FloatArray = (vectors_ND / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
     return unit
+
+
+def _titles(items: pa.Table, ids: pa.ChunkedArray) -> pa.Array:
+    place = pc.index_in(ids, value_set=items.column("item_id").combine_chunks())
+    return items.column("title").combine_chunks().take(place)
 
 
 def _heads(knowledge_graph: pa.Table) -> pa.Table:

@@ -85,15 +85,13 @@ def _without_signs(pieces: pa.Array, *, piece_P: IntArray, text_P: IntArray) -> 
 
 def _starts(ends_P: BoolArray, *, kept: IntArray, text_T: IntArray) -> BoolArray:
     """Words before which a sentence ended, or their text began."""
-    ended_T = (np.cumsum(ends_P) - ends_P)[kept]
-    starts: BoolArray = (np.diff(ended_T, prepend=0) > 0) | (np.diff(text_T, prepend=-1) != 0)
+    num_ended_P: IntArray = np.cumsum(ends_P).astype(np.int64) - ends_P.astype(np.int64)
+    starts: BoolArray = (np.diff(num_ended_P[kept], prepend=0) > 0) | (np.diff(text_T, prepend=-1) != 0)
     return starts
 
 
 def _beside(flag_P: BoolArray, *, kept: IntArray, text_P: IntArray, step: int) -> BoolArray:
     """Words whose next piece (`step` 1) or the one before (-1) has the flag."""
-    if not len(flag_P):
-        return np.zeros(0, dtype=np.bool_)
-    beside = np.clip(kept + step, 0, len(flag_P) - 1)
+    beside = np.clip(kept + step, 0, max(len(flag_P) - 1, 0))
     found: BoolArray = flag_P[beside] & (text_P[beside] == text_P[kept]) & (beside != kept)
     return found

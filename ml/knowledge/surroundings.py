@@ -16,11 +16,13 @@ from ml.words.chinese import segment_chinese
 from ml.words.word_lists import load_words
 
 # Words near a name that say what it names: (word, part of the kind's name). Han characters stand alone.
-CUES = (
-    ("饰", "actor"), ("演", "actor"), ("配", "actor"), ("starring", "actor"), ("stars", "actor"), ("star", "actor"), ("played", "actor"), ("actor", "actor"),
-    ("actress", "actor"), ("导", "director"), ("執", "director"), ("directed", "director"), ("director", "director"), ("filmmaker", "director"),
-    ("written", "author"), ("author", "author"), ("著", "author"), ("novel", "author"), ("品", "brand"), ("brand", "brand"), ("by", "brand"),
-)  # fmt: skip
+_CUES_OF_KIND = {
+    "actor": "饰 演 配 starring stars star played actor actress",
+    "director": "导 執 directed director filmmaker",
+    "author": "著 written author novel",
+    "brand": "品 brand by",
+}
+CUES = tuple((word, kind) for kind, words in _CUES_OF_KIND.items() for word in words.split())
 CUE_REACH = 3
 # Above this share of capitals a text shouts, and capitals say nothing.
 SHOUTING = 0.7
@@ -73,7 +75,8 @@ def has_content(stream: WordStream) -> BoolArray:
 def _sums(flag_T: BoolArray, matches: Matches) -> IntArray:
     """Flagged words within each match, shape [M]."""
     so_far = np.concatenate([[0], np.cumsum(flag_T)])
-    return so_far[matches.end_M] - so_far[matches.start_M]
+    sums: IntArray = so_far[matches.end_M] - so_far[matches.start_M]
+    return sums
 
 
 def _shouts(stream: WordStream) -> BoolArray:
@@ -169,4 +172,3 @@ def _word_edges(stream: WordStream, run_T: IntArray, *, runs: IntArray) -> BoolA
     edge_T = np.zeros(len(stream), dtype=np.bool_)
     edge_T[taken[np.cumsum(lengths) - lengths]] = True
     return edge_T
-

@@ -1,28 +1,45 @@
 """The knowledge graph and the interest graph."""
 
+from datetime import date
+
 import dagster as dg
 import pyarrow as pa
 
+from ml.contracts import CONTRACTS
 from ml.contracts.meaning import INTEREST_GRAPH, KNOWLEDGE_GRAPH
 from ml.graph.build import build_interest_graph
 from ml.graph.summary import summarise
 from ml.graph.table import graph_to_table
 from ml.ids import Vocabulary
+from ml.knowledge.findings import knowledge_findings
 from ml.knowledge.triples import build_knowledge_graph
+from orchestration.knowledge import save_page
 from orchestration.scope import Scope
-from orchestration.table_assets import DayRun, Made, day_assets
+from orchestration.table_assets import DayCheck, DayRun, Made, day_assets
 
 GROUP = "graph"
 KINDS = {"python", "parquet"}
+CLEAN_CHECK = "given_triples_are_clean"
 
 
 def graph_assets(scope: Scope) -> list[dg.AssetsDefinition]:
     """Triples about items, then every typed edge."""
     config = scope.config.graph
+    knowledge = scope.config.knowledge
 
-    @day_assets(scope, KNOWLEDGE_GRAPH.name, group=GROUP, kinds=KINDS, needed_by_full_fits=True)
-    def knowledge_graph(run: DayRun, items: pa.Table, raw_knowledge: pa.Table) -> Made:  # noqa: ARG001  a day is its tables
-        return Made(build_knowledge_graph(items, raw_knowledge=raw_knowledge))
+    @day_assets(
+        scope,
+        KNOWLEDGE_GRAPH.name,
+        group=GROUP,
+        kinds=KINDS,
+        settings=knowledge,
+        checks=[clean_knowledge(scope)],
+        needed_by_full_fits=True,
+    )
+    def knowledge_graph(run: DayRun, items: pa.Table, raw_knowledge: pa.Table) -> Made:
+        graph = build_knowledge_graph(items, raw_knowledge=raw_knowledge, config=knowledge)
+        page = save_page(scope, knowledge_graph=graph, items=items, day=run.day) if run.is_newest else None
+        return Made(graph, knowledge_metadata(graph) | ({"page": dg.MetadataValue.url(page.as_uri())} if page else {}))
 
     @day_assets(scope, INTEREST_GRAPH.name, group=GROUP, kinds=KINDS, settings=(config,))
     def interest_graph(
@@ -46,3 +63,32 @@ def graph_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         return Made(graph_to_table(graph), summarise(graph))
 
     return [knowledge_graph, interest_graph]
+
+
+def knowledge_metadata(graph: pa.Table) -> dict[str, int]:
+    """Triples by where they come from."""
+    counted = graph.group_by("source").aggregate([([], "count_all")]).to_pylist()
+    return {f"triples from {row['source']}": row["count_all"] for row in sorted(counted, key=lambda row: str(row["source"]))}
+
+
+def clean_knowledge(scope: Scope) -> DayCheck:
+    """A warning that says what is wrong with the given triples; the good ones went on."""
+    spec = dg.AssetCheckSpec(
+        CLEAN_CHECK,
+        asset=scope.key(KNOWLEDGE_GRAPH.name),
+        description="Given triples have two ends, a relation with a name, one spelling per name and one kind of tail per relation.",
+    )
+
+    def judge(day: date) -> dg.AssetCheckResult:
+        given, items = (scope.store.read(CONTRACTS[name], day=day) for name in ("raw_knowledge", "items"))
+        findings = knowledge_findings(given, items=items)
+        return dg.AssetCheckResult(
+            check_name=CLEAN_CHECK,
+            asset_key=scope.key(KNOWLEDGE_GRAPH.name),
+            passed=not findings,
+            severity=dg.AssetCheckSeverity.WARN,
+            description="\n".join(str(finding) for finding in findings) or "nothing wrong",
+            metadata={"given triples": given.num_rows, "findings": len(findings)},
+        )
+
+    return DayCheck(spec, judge)
