@@ -20,7 +20,7 @@ _CUES_OF_KIND = {
     "actor": "饰 演 配 starring stars star played actor actress",
     "director": "导 執 directed director filmmaker",
     "author": "著 written author novel",
-    "brand": "品 brand by",
+    "brand": "品 brand",
 }
 CUES = tuple((word, kind) for kind, words in _CUES_OF_KIND.items() for word in words.split())
 CUE_REACH = 3
