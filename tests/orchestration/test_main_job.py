@@ -74,6 +74,24 @@ def test_look_ups_answer_for_known_and_unknown_users(finished_world, command) ->
         assert json.loads(done.stdout), arguments
 
 
+def test_the_knowledge_graph_is_a_page_and_answers_a_text(finished_world, command, tmp_path) -> None:
+    page = tmp_path / "graph.html"
+    done = command(finished_world, "knowledge-page", "--out", str(page))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(page)
+    assert page.read_bytes() == (finished_world.scope().home.reports / "knowledge" / f"{finished_world.last}.html").read_bytes()
+    found = json.loads(command(finished_world, "knowledge-nodes", "a quiet minimal style", "--json").stdout)
+    assert found[0]["cosine"] + found[0]["jaccard"] >= found[-1]["cosine"] + found[-1]["jaccard"] > 0
+    assert {"node_id", "kind", "name", "degree", "cosine", "jaccard"} <= set(found[0])
+
+
+def test_extraction_is_off_by_default(finished_world, command, tmp_path) -> None:
+    done = command(finished_world, "extract-knowledge", "--out", str(tmp_path / "extracted.parquet"))
+    assert done.returncode == 2
+    assert "extractor.url" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_unknown_profile_is_a_clear_error(finished_world, command) -> None:
     done = command(finished_world, "profile", "nobody-ever")
     assert done.returncode == 1
