@@ -87,7 +87,9 @@ def test_unusable_answers_are_said_and_not_kept(tmp_path) -> None:
 
 def test_only_names_that_stand_in_the_text_count() -> None:
     text = "Made by Amélie in  New\nYork. 产于上海。"
-    said, problem = read_answer(answer(("made_by", "AMELIE"), ("in", "New York"), ("产于", "上海"), ("by", "Elon"), ("--", "Xi")), text=text, max_triples=9)
+    said, problem = read_answer(
+        answer(("made_by", "AMELIE"), ("in", "New York"), ("产于", "上海"), ("by", "Elon"), ("--", "Xi")), text=text, max_triples=9
+    )
     assert problem == ""
     assert [(one.relation, one.name) for one in said] == [("made_by", "AMELIE"), ("in", "New York"), ("产于", "上海")]
     assert len(read_answer(answer(*[("by", "New York")] * 9), text=text, max_triples=2)[0]) == 2

@@ -15,8 +15,8 @@ from ml.knowledge.disambiguation import read_company
 from ml.knowledge.gazetteer import build_gazetteer
 from ml.knowledge.linking import link_names
 from ml.knowledge.stream import read_stream
-from ml.knowledge.triples import build_knowledge_graph
 from ml.knowledge.trie import NameTrie
+from ml.knowledge.triples import build_knowledge_graph
 from tests.ml.interests.catalogues import make_items, shuffled
 
 LINKING = KnowledgeConfig()
@@ -220,7 +220,12 @@ def test_mentions_are_triples() -> None:
 
 
 def test_what_is_known_and_what_users_wrote_is_no_mention() -> None:
-    known = {"item_id": "a", "title": "Alien Harvest", "attributes": '{"actor": "Sigrid Weaver"}', "text": "Alien Harvest with Sigrid Weaver."}
+    known = {
+        "item_id": "a",
+        "title": "Alien Harvest",
+        "attributes": '{"actor": "Sigrid Weaver"}',
+        "text": "Alien Harvest with Sigrid Weaver.",
+    }
     assert graph([known]) == []
     written = {"item_id": "b", "text": "I love Sigrid Weaver.", "text_known_at": datetime(2026, 1, 1, tzinfo=UTC)}
     assert graph([known, written]) == []
@@ -233,7 +238,10 @@ def test_many_names_and_texts_take_seconds() -> None:
     words = np.array(sorted({"".join(rng.choice(syllables, 3)) for _ in range(2000)}))
     names = [f"{a.title()} {b.title()}" for a, b in zip(rng.choice(words, 10_000), rng.choice(words, 10_000), strict=True)]
     texts = [f"{' '.join(rng.choice(words, 40))} with {names[place]} at last" for place in range(10_000)]
-    rows = [{"item_id": f"i{place:05d}", "text": text, "attributes": json.dumps({"actor": names[place // 2]})} for place, text in enumerate(texts)]
+    rows = [
+        {"item_id": f"i{place:05d}", "text": text, "attributes": json.dumps({"actor": names[place // 2]})}
+        for place, text in enumerate(texts)
+    ]
     items = make_items(rows)
     started = time.process_time()
     assert linked(items).num_rows >= 5_000

@@ -46,7 +46,9 @@ def test_names_are_data_never_markup() -> None:
     tags.feed(html)
     assert [tag for tag, _ in tags.found].count("script") == 2
     assert "img" not in [tag for tag, _ in tags.found]
-    assert not [attribute for _, attributes in tags.found for attribute in attributes if attribute.startswith("on") or attribute in {"src", "href"}]
+    assert not [
+        attribute for _, attributes in tags.found for attribute in attributes if attribute.startswith("on") or attribute in {"src", "href"}
+    ]
     data = data_of(html)
     assert EVIL in data["names"]
     script = html.rsplit("<script>", 1)[1].split("</script>", 1)[0]
@@ -94,7 +96,13 @@ def test_an_empty_graph_has_a_page() -> None:
 def test_a_hundred_thousand_triples() -> None:
     number = 100_000
     heads, tails = (np.char.add(prefix, np.arange(number).astype(str)) for prefix in ("head ", "tail "))
-    columns = {"head": heads, "relation": np.full(number, "near"), "tail": tails, "source_file": np.full(number, "f"), "source_row": np.arange(number)}
+    columns = {
+        "head": heads,
+        "relation": np.full(number, "near"),
+        "tail": tails,
+        "source_file": np.full(number, "f"),
+        "source_row": np.arange(number),
+    }
     graph = build_knowledge_graph(ITEMS.empty(), raw_knowledge=pa.table(columns).cast(RAW_KNOWLEDGE.schema))
     html = knowledge_page(graph, items=ITEMS.empty(), title="large")
     assert len(data_of(html)["heads"]) == number
