@@ -86,7 +86,10 @@ def _tables(dataset_file: Path | None) -> TrainingTables:
             raise RuntimeError(finished.log[-2000:])
         made = json.loads(finished.out)
         store, day = TableStore(Path(made["places"]["tables"])), date.fromisoformat(made["day"])
-        snapshots = [store.read(CONTRACTS[name], day=day) for name in ("items", "item_embeddings", "item_interests", "knowledge_graph")]
+        snapshots = [
+            store.read(CONTRACTS[name], day=day)
+            for name in ("items", "item_embeddings", "item_interests", "knowledge_graph", "review_signals")
+        ]
         return TrainingTables(store.read_history(CONTRACTS["interactions"], through=day), *snapshots)
 
 
@@ -99,7 +102,12 @@ def _windows(tables: TrainingTables, *, most: int) -> list[Window]:
         windows.append(_measure(tables, split=split, config=config))
         before = pc.less(tables.interactions.column("last_event_at"), pa.scalar(split.test_start, TIMESTAMP))
         tables = TrainingTables(
-            tables.interactions.filter(before), tables.items, tables.item_embeddings, tables.item_interests, tables.knowledge_graph
+            tables.interactions.filter(before),
+            tables.items,
+            tables.item_embeddings,
+            tables.item_interests,
+            tables.knowledge_graph,
+            tables.review_signals,
         )
     return windows
 

@@ -1,6 +1,7 @@
 """Contracts of the tables that hold what things mean: embeddings, interests, graph."""
 
 from ml.contracts.contract import (
+    BOOLEAN,
     FLOAT,
     FLOATS,
     INTEGER,
@@ -38,6 +39,52 @@ USER_TEXT_EMBEDDINGS = TableContract(
         Column("last_text_at", TIMESTAMP, "newest of them, UTC"),
         Column("space_id", STRING, "embedding space, the same as the items'"),
         Column("vector", VECTOR, "time-decayed mean of the texts' vectors, normalised, shape [D]"),
+    ),
+)
+
+REVIEW_SIGNALS = TableContract(
+    name="review_signals",
+    layer="text",
+    grain="snapshot",
+    row="review known at the day's end",
+    key=("event_id", "user_id"),
+    columns=(
+        Column("event_id", STRING, "event"),
+        Column("user_id", STRING, "inside user id"),
+        Column("item_id", STRING, "item reviewed"),
+        Column("event_at", TIMESTAMP, "when, UTC"),
+        Column("weight", FLOAT, "signed weight of the event"),
+        Column("is_rated", BOOLEAN, "whether stars were given with it"),
+        Column("sentiment", FLOAT, "calibrated: 2 x probability that it is good - 1; null: too few to learn from", nullable=True),
+        Column("confidence", FLOAT, "probability that the sentiment's sign is right, in [0.5, 1]", nullable=True),
+        Column("is_abstained", BOOLEAN, "true: no sentiment, or too unsure to be used"),
+        Column("contradiction", FLOAT, "in [0, 1]: how surely the text says the opposite of the stars; 0 where either is missing"),
+        Column("twin_at", TIMESTAMP, "when it first had a near-duplicate among known reviews, UTC; null: it has none", nullable=True),
+        Column("reviewer_credibility", FLOAT, "in [0, 1], of `reviewer_signals`"),
+        Column("credibility", FLOAT, "in [0, 1]: the reviewer's, halved by a full contradiction and by a twin"),
+        Column("reasons", STRINGS, "what moved the sentiment most, strongest first: signed log-odds and word"),
+    ),
+)
+
+REVIEWER_SIGNALS = TableContract(
+    name="reviewer_signals",
+    layer="text",
+    grain="snapshot",
+    row="user with an interaction",
+    key=("user_id",),
+    columns=(
+        Column("user_id", STRING, "inside user id"),
+        Column("num_items", INTEGER, "items they have an opinion on"),
+        Column("num_reviews", INTEGER, "texts they wrote about items"),
+        Column("credibility", FLOAT, "in [0, 1]: the product of the parts that follow"),
+        Column("agreement", FLOAT, "in [0, 1]: ratings as others rate the same items"),
+        Column("resemblance", FLOAT, "in [0, 1]: a choice of items like that of the users nearest to them"),
+        Column("company", FLOAT, "in [0, 1]: likes and dislikes that are not shared by suspicious users alone"),
+        Column("calm", FLOAT, "in [0, 1]: opinions outside bursts of equal ones on the same item"),
+        Column("independence", FLOAT, "in [0, 1]: items not gone through together with another user"),
+        Column("originality", FLOAT, "in [0, 1]: texts without near-duplicates"),
+        Column("candour", FLOAT, "in [0, 1]: texts that say what their stars say"),
+        Column("reasons", STRINGS, "parts below 0.9, lowest first"),
     ),
 )
 
@@ -127,6 +174,8 @@ INTEREST_GRAPH = TableContract(
 MEANING_TABLES = (
     ITEM_EMBEDDINGS,
     USER_TEXT_EMBEDDINGS,
+    REVIEW_SIGNALS,
+    REVIEWER_SIGNALS,
     INTEREST_POINTS,
     ITEM_INTERESTS,
     USER_INTERESTS,

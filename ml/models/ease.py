@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from scipy.linalg import lapack
 
 from ml.ids import FloatArray, IntArray
-from ml.models.history import liked_pairs
+from ml.models.history import credible_pairs, liked_pairs
 from ml.models.inputs import ModelInputs
 from ml.models.recommender import require_known_users
 from ml.models.storage import load_model, save_model, sparse_from_arrays, sparse_to_arrays
@@ -50,7 +50,11 @@ class EASE:
         self._num_items = liked_UI.shape[1]
         self._item_index_J, self.num_items_left_out = _most_liked(liked_UI, max_items=self.max_items)
         self._liked_UJ = sp.csr_array(liked_UI[:, self._item_index_J])
-        self._weights_JJ = _solve(self._liked_UJ, regularization=self.regularization)
+        self._weights_JJ = _solve(
+            self._liked_UJ,
+            credible_UJ=sp.csr_array(credible_pairs(liked_UI, inputs)[:, self._item_index_J]),
+            regularization=self.regularization,
+        )
         return self
 
     def score(self, user_index: IntArray) -> FloatArray:
@@ -94,8 +98,8 @@ def _most_liked(liked_UI: sp.csr_array, *, max_items: int) -> tuple[IntArray, in
     return kept, num_liked - len(kept)
 
 
-def _solve(liked_UJ: sp.csr_array, *, regularization: float) -> FloatArray:
-    """Steck's equation 8: B = I - P / diag(P) with P = (X^T X + lambda I)^-1, shape [J, J], diagonal 0."""
+def _solve(liked_UJ: sp.csr_array, *, credible_UJ: sp.csr_array, regularization: float) -> FloatArray:
+    """Steck's equation 8: B = I - P / diag(P) with P = (X^T C X + lambda I)^-1, C the users' credibility, shape [J, J], diagonal 0."""
     num_items = liked_UJ.shape[1]
     if num_items == 0:
         return np.zeros((0, 0), dtype=np.float32)
@@ -103,7 +107,7 @@ def _solve(liked_UJ: sp.csr_array, *, regularization: float) -> FloatArray:
     liked_JU = sp.csr_array(liked_UJ.T)
     for start in range(0, num_items, _BLOCK_SIZE):
         block = slice(start, start + _BLOCK_SIZE)
-        gram_JJ[:, block] = (liked_JU @ liked_UJ[:, block]).toarray()
+        gram_JJ[:, block] = (liked_JU @ credible_UJ[:, block]).toarray()
     gram_JJ[np.diag_indices(num_items)] += regularization
     inverse_JJ = _invert_in_place(gram_JJ)
     weights_JJ = np.empty((num_items, num_items), dtype=np.float32)

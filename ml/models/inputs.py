@@ -19,7 +19,8 @@ class ModelInputs:
     `positives_UI` holds the time-decayed, damped weight of liked pairs (above 0, see
     `ml.interests.affinities`), `seen_UI` is 1 where the user met the item at all, disliked ones included. Items nobody
     met yet have empty columns but a row in `text_ID`; `graph` shares both
-    vocabularies under "user" and "item".
+    vocabularies under "user" and "item". `credibility_U` says how much what each user did counts, in
+    (0, 1]; None: all the same. The weights hold it already, models that look at less than those need it apart.
     """
 
     as_of: datetime
@@ -29,3 +30,4 @@ class ModelInputs:
     seen_UI: sp.csr_array
     text_ID: FloatArray
     graph: InterestGraph
+    credibility_U: FloatArray | None = None

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ml.ids import FloatArray, IntArray
-from ml.models.history import liked_pairs
+from ml.models.history import credible_pairs, liked_pairs
 from ml.models.inputs import ModelInputs
 from ml.models.recommender import require_known_users
 from ml.models.storage import load_model, save_model, sparse_from_arrays, sparse_to_arrays
@@ -37,7 +37,9 @@ class ItemKNN:
     def fit(self, inputs: ModelInputs, *, rng: np.random.Generator) -> Self:  # noqa: ARG002
         """Find each item's neighbours; `rng` is not needed."""
         self._liked_UI = liked_pairs(inputs)
-        self._neighbors_II = nearest_items(self._liked_UI, num_neighbors=self.num_neighbors, shrinkage=self.shrinkage)
+        self._neighbors_II = nearest_items(
+            self._liked_UI, credible_UI=credible_pairs(self._liked_UI, inputs), num_neighbors=self.num_neighbors, shrinkage=self.shrinkage
+        )
         return self
 
     def score(self, user_index: IntArray) -> FloatArray:
@@ -62,18 +64,20 @@ class ItemKNN:
         return model
 
 
-def nearest_items(liked_UI: sp.csr_array, *, num_neighbors: int, shrinkage: float) -> sp.csr_array:
+def nearest_items(liked_UI: sp.csr_array, *, num_neighbors: int, shrinkage: float, credible_UI: sp.csr_array | None = None) -> sp.csr_array:
     """Row i holds the `num_neighbors` items most similar to i, shape [I, I], diagonal empty.
 
     Similarity of items i and j: users who like both / (sqrt(likes of i x likes of j) + shrinkage),
-    the cosine of their columns where shrinkage is 0. Ties go to the lower position.
+    the cosine of their columns where shrinkage is 0. Ties go to the lower position. With `credible_UI`
+    a user counts by the weight of their pairs there.
     """
     num_items = liked_UI.shape[1]
     liked_IU = sp.csr_array(liked_UI.T)
-    likes_I = np.diff(liked_IU.indptr).astype(np.float64)
+    weighed_UI = liked_UI if credible_UI is None else credible_UI
+    likes_I = np.asarray(weighed_UI.sum(axis=0, dtype=np.float64))
 
     def similarity(item_index: IntArray) -> FloatArray:
-        shared_BI: FloatArray = (liked_IU[item_index] @ liked_UI).toarray()
+        shared_BI: FloatArray = (liked_IU[item_index] @ weighed_UI).toarray()
         # One root of the exact product, so that equal similarities are equal bits and tie.
         scale_BI = np.sqrt(likes_I[item_index, None] * likes_I[None, :]) + shrinkage
         np.divide(shared_BI, scale_BI, out=shared_BI, where=scale_BI > 0, casting="same_kind")

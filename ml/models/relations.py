@@ -57,10 +57,13 @@ def _weights(inputs: ModelInputs, edge_weight_power: float) -> Iterator[tuple[Ed
 
 
 def likes(inputs: ModelInputs, *, power: float) -> sp.csr_array:
-    """`positives_UI` with each weight to a power: 0 counts every like the same, 1 by its age and strength."""
+    """`positives_UI` with each weight to a power: 0 counts every like the same, 1 by its age and strength.
+
+    Then times its user's credibility, which a small power would otherwise forgive.
+    """
     weight_UI = inputs.positives_UI.astype("float64")
     weight_UI.data **= power
-    return weight_UI
+    return weight_UI if inputs.credibility_U is None else sp.csr_array(sp.diags_array(inputs.credibility_U) @ weight_UI)
 
 
 def _both_ways(edge_type: EdgeType, weight_ST: sp.csr_array, device: torch.device) -> tuple[Relation, Relation]:

@@ -40,13 +40,14 @@ _RELEASED, _EVALUATED = "model", "evaluation_model"
 
 @dataclass(frozen=True)
 class TrainingTables:
-    """The tables a model is made of; interactions are the history through the day."""
+    """The tables a model is made of; interactions are the history through the day, `review_signals` may be left out."""
 
     interactions: pa.Table
     items: pa.Table
     item_embeddings: pa.Table
     item_interests: pa.Table
     knowledge_graph: pa.Table
+    review_signals: pa.Table | None = None
 
     def inputs(self, *, config: PipelineConfig, as_of: datetime) -> ModelInputs:
         """What a model may know at `as_of`."""
@@ -59,6 +60,8 @@ class TrainingTables:
             interests=config.interests,
             graph=config.graph,
             as_of=as_of,
+            review_signals=self.review_signals,
+            reviews=config.reviews,
         )
 
 

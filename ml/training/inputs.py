@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.sparse as sp
 
-from ml.config.pipeline import GraphConfig, InterestConfig
+from ml.config.pipeline import GraphConfig, InterestConfig, ReviewConfig
 from ml.contracts.contract import TIMESTAMP, check_no_leakage
+from ml.contracts.meaning import REVIEW_SIGNALS
 from ml.contracts.spaces import space_of
 from ml.contracts.vectors import vectors_to_matrix
 from ml.errors import ContractError
@@ -22,6 +23,8 @@ from ml.ids import FloatArray, Vocabulary
 from ml.interests.affinities import pair_affinities
 from ml.interests.profiles import weigh_user_interests
 from ml.models.inputs import ModelInputs
+from ml.reviews.reviewers import judge_reviewers
+from ml.reviews.weighing import credibility_of, weigh_interactions
 
 # The smallest normal float32: a like so old that its weight vanishes is still a like.
 _FAINTEST_LIKE = np.finfo(np.float32).tiny
@@ -37,12 +40,15 @@ def build_inputs(
     interests: InterestConfig,
     graph: GraphConfig,
     as_of: datetime,
+    review_signals: pa.Table | None = None,
+    reviews: ReviewConfig | None = None,
 ) -> ModelInputs:
     """What was known at `as_of`: only interactions with `last_event_at` before it.
 
     Every row of `items` is in the item vocabulary, met or not; users are those with any
     interaction before `as_of`. An item that nobody could describe yet, because its words are
-    of users who wrote them later, has a text vector of zeros and no interests.
+    of users who wrote them later, has a text vector of zeros and no interests. With `reviews` users
+    are judged by what they had done by `as_of`, and count by it; without, all count the same.
 
     Raises `UnknownIdError` for an interaction with an item outside `items`, `ContractError`
     for an item without embedding, and `EmbeddingSpaceError` for embeddings of two spaces.
@@ -51,6 +57,12 @@ def build_inputs(
     check_no_leakage(known, name="interactions", column="last_event_at", as_of=as_of)
     user_ids = Vocabulary("user", known.column("user_id"))
     item_ids = Vocabulary("item", items.column("item_id"))
+    credibility_U = None
+    if reviews is not None:
+        signals = REVIEW_SIGNALS.empty() if review_signals is None else review_signals
+        reviewers = judge_reviewers(known, review_signals=signals, config=reviews, as_of=as_of)
+        known = weigh_interactions(known, review_signals=signals, reviewer_signals=reviewers, config=reviews, as_of=as_of)
+        credibility_U = credibility_of(user_ids.ids, reviewer_signals=reviewers, config=reviews).astype(np.float32)
     positives_UI, seen_UI = interaction_matrices(known, users=user_ids, items=item_ids, half_life_days=graph.half_life_days, as_of=as_of)
     unknown = _described_later(items, met=known.column("item_id"), as_of=as_of)
     item_interests = item_interests.filter(pc.invert(pc.is_in(item_interests.column("item_id"), value_set=unknown)))
@@ -62,6 +74,7 @@ def build_inputs(
         positives_UI=positives_UI,
         seen_UI=seen_UI,
         text_ID=_text_vectors(item_embeddings, items=item_ids, without=unknown),
+        credibility_U=credibility_U,
         graph=build_interest_graph(
             known,
             items=item_ids,

@@ -13,6 +13,7 @@ from ml.graph.table import graph_to_table
 from ml.ids import Vocabulary
 from ml.knowledge.findings import knowledge_findings
 from ml.knowledge.triples import build_knowledge_graph
+from ml.reviews.weighing import weigh_interactions
 from orchestration.knowledge import save_page
 from orchestration.scope import Scope
 from orchestration.table_assets import DayCheck, DayRun, Made, day_assets
@@ -24,8 +25,7 @@ CLEAN_CHECK = "given_triples_are_clean"
 
 def graph_assets(scope: Scope) -> list[dg.AssetsDefinition]:
     """Triples about items, then every typed edge."""
-    config = scope.config.graph
-    knowledge = scope.config.knowledge
+    config, knowledge, reviews = scope.config.graph, scope.config.knowledge, scope.config.reviews
 
     @day_assets(
         scope,
@@ -41,7 +41,7 @@ def graph_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         page = save_page(scope, knowledge_graph=graph, items=items, day=run.day) if run.is_newest else None
         return Made(graph, knowledge_metadata(graph) | ({"page": dg.MetadataValue.url(page.as_uri())} if page else {}))
 
-    @day_assets(scope, INTEREST_GRAPH.name, group=GROUP, kinds=KINDS, settings=(config,))
+    @day_assets(scope, INTEREST_GRAPH.name, group=GROUP, kinds=KINDS, settings=(config, reviews))
     def interest_graph(
         run: DayRun,
         interactions: pa.Table,
@@ -49,9 +49,14 @@ def graph_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         item_interests: pa.Table,
         user_interests: pa.Table,
         knowledge_graph: pa.Table,
+        review_signals: pa.Table,
+        reviewer_signals: pa.Table,
     ) -> Made:
+        weighed = weigh_interactions(
+            interactions, review_signals=review_signals, reviewer_signals=reviewer_signals, config=reviews, as_of=run.as_of
+        )
         graph = build_interest_graph(
-            interactions,
+            weighed,
             items=Vocabulary("item", items.column("item_id")),
             users=Vocabulary("user", interactions.column("user_id")),
             item_interests=item_interests,

@@ -7,6 +7,7 @@ from ml.contracts.meaning import INTEREST_POINTS, ITEM_INTERESTS, USER_INTERESTS
 from ml.graph.picture import interest_map
 from ml.interests.points import find_interests
 from ml.interests.profiles import weigh_user_interests
+from ml.reviews.weighing import weigh_interactions
 from orchestration.metadata import png
 from orchestration.scope import Scope
 from orchestration.table_assets import DayRun, Made, day_assets
@@ -17,7 +18,7 @@ KINDS = {"python", "parquet"}
 
 def interest_assets(scope: Scope) -> list[dg.AssetsDefinition]:
     """Interest points with their items, then users' weights on them."""
-    config = scope.config.interests
+    config, reviews = scope.config.interests, scope.config.reviews
     language = scope.dataset.language
 
     @day_assets(
@@ -33,8 +34,13 @@ def interest_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         points, item_interests = find_interests(items, item_embeddings=item_embeddings, config=config, language=language)
         return Made(points, {"map": png(interest_map(points))} if run.is_newest else {}), Made(item_interests)
 
-    @day_assets(scope, USER_INTERESTS.name, group=GROUP, kinds=KINDS, settings=config)
-    def user_interests(run: DayRun, interactions: pa.Table, item_interests: pa.Table) -> Made:
-        return Made(weigh_user_interests(interactions, item_interests=item_interests, config=config, as_of=run.as_of))
+    @day_assets(scope, USER_INTERESTS.name, group=GROUP, kinds=KINDS, settings=(config, reviews))
+    def user_interests(
+        run: DayRun, interactions: pa.Table, item_interests: pa.Table, review_signals: pa.Table, reviewer_signals: pa.Table
+    ) -> Made:
+        weighed = weigh_interactions(
+            interactions, review_signals=review_signals, reviewer_signals=reviewer_signals, config=reviews, as_of=run.as_of
+        )
+        return Made(weigh_user_interests(weighed, item_interests=item_interests, config=config, as_of=run.as_of))
 
     return [interests, user_interests]

@@ -25,7 +25,7 @@ from orchestration.table_assets import DayRun, Made, day_assets, newest_day_asse
 GROUP = "model"
 KINDS = {"python", "torch"}
 LIVE = "live_release"
-TABLES = ("interactions", "items", "item_embeddings", "item_interests", "knowledge_graph")
+TABLES = ("interactions", "items", "item_embeddings", "item_interests", "knowledge_graph", "review_signals")
 
 
 class LastFullFit(NamedTuple):
@@ -38,7 +38,7 @@ class LastFullFit(NamedTuple):
 def model_assets(scope: Scope) -> list[dg.AssetsDefinition]:
     """Train, measure, decide; then, once a day, look at what is live."""
     config = scope.config
-    settings = (config.model, config.graph, config.interests, config.evaluation)
+    settings = (config.model, config.graph, config.interests, config.reviews, config.evaluation)
 
     @day_assets(
         scope,
@@ -57,10 +57,11 @@ def model_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         item_embeddings: pa.Table,
         item_interests: pa.Table,
         knowledge_graph: pa.Table,
+        review_signals: pa.Table,
     ) -> Made:
         base = scope.last_full_fit(run.day)
         found = train_candidate(
-            TrainingTables(interactions, items, item_embeddings, item_interests, knowledge_graph),
+            TrainingTables(interactions, items, item_embeddings, item_interests, knowledge_graph, review_signals),
             config=config,
             as_of=run.as_of,
             last_full_fit=scope.candidates.read(base) if base else None,
@@ -89,6 +90,7 @@ def model_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         item_embeddings: pa.Table,
         item_interests: pa.Table,
         knowledge_graph: pa.Table,
+        review_signals: pa.Table,
     ) -> tuple[Made, Made, Made]:
         last = read_last_full_fit(scope, run)
         decisions = last.decisions if last else None
@@ -98,7 +100,7 @@ def model_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         started_from = last.outcome if last and candidate.last_full_fit else None
         found = put_to_trial(
             candidate,
-            tables=TrainingTables(interactions, items, item_embeddings, item_interests, knowledge_graph),
+            tables=TrainingTables(interactions, items, item_embeddings, item_interests, knowledge_graph, review_signals),
             last_full_fit=started_from.evaluated if isinstance(started_from, Candidate) else None,
             config=config,
             progress=run.progress("test users"),
@@ -184,5 +186,5 @@ def accuracy(found: Trial) -> pa.Table:
 
 def made_from(config: PipelineConfig, item_embeddings: pa.Table) -> dict[str, str]:
     """What a release's manifest says of its making."""
-    settings = config.model_dump_json(include={"model", "graph", "interests", "evaluation"})
+    settings = config.model_dump_json(include={"model", "graph", "interests", "reviews", "evaluation"})
     return {"space_id": space_of(item_embeddings, name=ITEM_EMBEDDINGS.name) or "", "config": settings}

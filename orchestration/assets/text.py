@@ -6,8 +6,9 @@ import dagster as dg
 import pyarrow as pa
 
 from ml.config.pipeline import TextConfig
-from ml.contracts.meaning import ITEM_EMBEDDINGS, USER_TEXT_EMBEDDINGS
-from ml.text.cache import EmbeddingCache, EmbeddingResult
+from ml.contracts.meaning import ITEM_EMBEDDINGS, REVIEW_SIGNALS, REVIEWER_SIGNALS, USER_TEXT_EMBEDDINGS
+from ml.reviews.signals import in_order, judge_reviews
+from ml.text.cache import EmbeddingCache, EmbeddingResult, embed
 from ml.text.encoder import Encoder, load_encoder
 from ml.text.items import embed_items
 from ml.text.users import embed_user_texts
@@ -20,7 +21,7 @@ SECONDS_PER_HOUR = 3600.0
 
 
 def text_assets(scope: Scope) -> list[dg.AssetsDefinition]:
-    """Item and user text embeddings, cached by content."""
+    """Item and user text embeddings, cached by content; what reviews say, and how far they can be trusted."""
     config = scope.config.text
 
     @day_assets(scope, ITEM_EMBEDDINGS.name, group=GROUP, kinds=KINDS, settings=config, needed_by_full_fits=True)
@@ -42,7 +43,30 @@ def text_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         )
         return Made(table, embedding_metadata(encoder, result, config=config))
 
-    return [item_embeddings, user_text_embeddings]
+    @day_assets(
+        scope,
+        REVIEW_SIGNALS.name,
+        REVIEWER_SIGNALS.name,
+        group=GROUP,
+        kinds=KINDS,
+        settings=(config, scope.config.reviews, scope.dataset.language),
+        needed_by_full_fits=True,
+    )
+    def review_signals(run: DayRun, reviews: pa.Table, interactions: pa.Table) -> tuple[Made, Made]:
+        encoder, cache = open_encoder(scope)
+        known = in_order(reviews, as_of=run.as_of)
+        result = embed(known.column("text").to_pylist(), encoder=encoder, cache=cache, progress=run.progress("review texts"))
+        found = judge_reviews(
+            known,
+            vectors_RD=result.vectors_ND,
+            interactions=interactions,
+            language=scope.dataset.language,
+            config=scope.config.reviews,
+            as_of=run.as_of,
+        )
+        return Made(found.reviews, embedding_metadata(encoder, result)), Made(found.reviewers)
+
+    return [item_embeddings, user_text_embeddings, review_signals]
 
 
 @cache
