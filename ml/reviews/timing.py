@@ -87,4 +87,4 @@ def _expected(found: Opinions, point_M: IntArray, *, window: int) -> Floats:
     now = int(found.as_of.timestamp() * 1e6)
     lasts_M = np.maximum(now - first_P[point_M], 2 * window).astype(np.float64)
     others_M = np.bincount(point_M, minlength=num_points)[point_M] - 1
-    return np.maximum(others_M * (2 * window / lasts_M), 1e-9)
+    return np.asarray(np.maximum(others_M * (2 * window / lasts_M), 1e-9), dtype=np.float64)
