@@ -12,7 +12,8 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-KINDS = ("random", "average", "bandwagon", "love/hate push", "love/hate nuke")
+# The last is average over popular items (Hurley et al., RecSys 2009): made to look like everybody.
+KINDS = ("random", "average", "bandwagon", "love/hate push", "love/hate nuke", "average over popular")
 BEST, WORST, STEP = 5.0, 0.5, 0.5
 FEWEST_FILLERS, MOST_FILLERS = 20, 300
 NUM_POPULAR, POPULAR_PER_PROFILE = 30, 10
@@ -69,7 +70,8 @@ def _profile(honest: Ratings, *, kind: str, targets: Ints, rng: np.random.Genera
     num_fillers = int(np.clip(rng.choice(lengths_U), FEWEST_FILLERS, MOST_FILLERS))
     rated_I = np.bincount(honest.item_N, minlength=honest.num_items)
     others = np.setdiff1d(np.arange(honest.num_items), targets)
-    fillers = rng.choice(others, num_fillers, replace=False)
+    odds = rated_I[others] / rated_I[others].sum() if kind == "average over popular" else None
+    fillers = rng.choice(others, num_fillers, replace=False, p=odds)
     popular = np.setdiff1d(np.argsort(-rated_I, kind="stable")[:NUM_POPULAR], targets)
     chosen = rng.choice(popular, POPULAR_PER_PROFILE, replace=False) if kind == "bandwagon" else popular[:0]
     fillers = np.setdiff1d(fillers, chosen)
@@ -85,6 +87,6 @@ def _filler_stars(honest: Ratings, fillers: Ints, *, kind: str, rng: np.random.G
     if kind.startswith("love/hate"):
         return np.full(len(fillers), BEST if kind == "love/hate nuke" else WORST)
     mean_I = np.bincount(honest.item_N, weights=honest.stars_N) / np.maximum(np.bincount(honest.item_N), 1)
-    centre = mean_I[fillers] if kind == "average" else np.full(len(fillers), honest.stars_N.mean())
+    centre = mean_I[fillers] if kind.startswith("average") else np.full(len(fillers), honest.stars_N.mean())
     drawn = rng.normal(centre, honest.stars_N.std())
     return np.asarray(np.clip(np.round(drawn / STEP) * STEP, WORST, BEST), dtype=np.float64)

@@ -66,7 +66,7 @@ class ReviewConfig(_Section):
     num_neighbors: PositiveInt = Field(20, description="nearest users whose choice of items a user's is held against")
     max_anchors: PositiveInt = Field(2000, description="users among whom the nearest are looked for")
     burst_hours: PositiveFloat = Field(1.0, description="hours before and after within which equal opinions on an item are a burst")
-    twin_likeness: float = Field(0.7, gt=0, le=1, description="share of runs of three characters from which two texts are twins")
+    twin_likeness: float = Field(0.8, gt=0, le=1, description="share of runs of three characters from which two texts are twins")
     min_credibility: float = Field(0.001, gt=0, le=1, description="least that an edge is multiplied by: nothing is deleted")
 
 

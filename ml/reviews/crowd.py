@@ -33,7 +33,9 @@ def disagreement(found: Opinions) -> Floats:
     weight_M = np.log1p(others_M)
     away_U = found.mean_by_user(np.abs(found.opinion_M - expected_M), weight_M=weight_M)
     is_judged_U = np.bincount(found.user_M, weights=weight_M, minlength=len(found.users)) > 0
-    return unusualness(away_U, is_judged_U=is_judged_U, smallest_scale=0.05) * sureness(found.num_items_U, half=_HALF_CASE)
+    # Squared: a mean of few opinions lies far from the usual one by chance already.
+    sure_U = sureness(found.num_items_U, half=_HALF_CASE) ** 2
+    return unusualness(away_U, is_judged_U=is_judged_U, smallest_scale=0.05) * sure_U
 
 
 def estrangement(found: Opinions, *, num_neighbors: int, max_anchors: int) -> Floats:

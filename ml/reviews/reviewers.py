@@ -25,7 +25,7 @@ from ml.reviews.timing import burstiness, togetherness
 _HALF = {
     "agreement": 4.5,
     "resemblance": 4.0,
-    "company": 2.2,
+    "company": 1.8,
     "calm": 6.0,
     "independence": 0.5,
     "originality": 0.5,
@@ -80,13 +80,21 @@ def _suspicions(found: Opinions, reviews: pa.Table, config: ReviewConfig, as_of:
         "company": together_U,
         "calm": burstiness(found, window_hours=config.burst_hours),
         "independence": togetherness(found),
-        "originality": _share(np.asarray(is_twin, dtype=np.float64), reviews, users=found.users),
+        "originality": _beyond_usual(np.asarray(is_twin, dtype=np.float64), reviews, users=found.users),
         "candour": _share(np.asarray(reviews.column("contradiction"), dtype=np.float64), reviews, users=found.users),
     }
 
 
 def _share(fault_R: Floats, reviews: pa.Table, *, users: Vocabulary) -> Floats:
     return _sums(fault_R, reviews, users=users) / (_sums(np.ones(len(fault_R)), reviews, users=users) + _PRIOR_REVIEWS)
+
+
+def _beyond_usual(fault_R: Floats, reviews: pa.Table, *, users: Vocabulary) -> Floats:
+    """The share beyond that of the median reviewer: where everybody writes by a pattern, patterns prove nothing."""
+    share_U = _share(fault_R, reviews, users=users)
+    is_reviewer_U = _sums(np.ones(len(fault_R)), reviews, users=users) > 0
+    usual = float(np.median(share_U[is_reviewer_U])) if is_reviewer_U.any() else 0.0
+    return (share_U - usual) / (1.0 - usual)
 
 
 def _sums(values_R: Floats, reviews: pa.Table, *, users: Vocabulary) -> Floats:

@@ -30,7 +30,8 @@ def weigh_interactions(
     weight_N = np.asarray(interactions.column("weight"), dtype=np.float64)
     weight_N = weight_N + _said_by_texts(interactions, reviews_known(review_signals, as_of=as_of))
     weighed_N = weight_N * credibility_of(interactions.column("user_id"), reviewer_signals=reviewer_signals, config=config)
-    return interactions.set_column(interactions.schema.get_field_index("weight"), "weight", pa.array(weighed_N))
+    place = interactions.schema.get_field_index("weight")
+    return interactions.set_column(place, interactions.schema.field(place), pa.array(weighed_N))
 
 
 def credibility_of(user_ids: pa.Array | pa.ChunkedArray, *, reviewer_signals: pa.Table, config: ReviewConfig) -> Floats:
