@@ -35,7 +35,7 @@ from ml.training.inputs import interaction_matrices
 
 SHARES = (0.01, 0.03, 0.05)
 NUM_TARGETS = (1, 5)
-SEEDS = (11, 12, 13)
+SEEDS = (11, 12)
 # Weights do not fade, so that every profile counts in full whenever it was written.
 NO_FADING_DAYS = 1e6
 NUM_READERS = 60
@@ -76,9 +76,11 @@ def attacked_row(honest: Ratings, *, kind: str, share: float, seeds: Sequence[in
         for num_targets in NUM_TARGETS:
             rng = np.random.default_rng([seed, num_targets])
             attacked = attack(honest, kind=kind, share=share, num_targets=num_targets, rng=rng)
-            figures = detection(attacked)
+            reviewers = judged(interactions_of(attacked.ratings))
+            figures = detection(attacked, reviewers)
             if kind != "love/hate nuke":
-                figures |= gains(honest, attacked, models=MODELS if num_targets > 1 and seed == seeds[0] else MODELS[:1])
+                models = MODELS if num_targets > 1 and seed == seeds[0] else MODELS[:1]
+                figures |= gains(honest, attacked, reviewers, models=models)
             found.append(figures)
     names = dict.fromkeys(name for figures in found for name in figures)
     return {"what": kind, "attackers": f"{share:.0%}"} | {
@@ -86,9 +88,9 @@ def attacked_row(honest: Ratings, *, kind: str, share: float, seeds: Sequence[in
     }
 
 
-def detection(attacked: Attacked) -> dict[str, float]:
+def detection(attacked: Attacked, reviewers: pa.Table) -> dict[str, float]:
     """AUC of our credibility and of plain deviation, and the two medians."""
-    credibility_U = judged(interactions_of(attacked.ratings)).column("credibility").to_numpy()
+    credibility_U = reviewers.column("credibility").to_numpy()
     return {
         "AUC": float(roc_auc_score(attacked.is_attacker_U, -credibility_U)),
         "AUC of RDMA": float(roc_auc_score(attacked.is_attacker_U, deviation(attacked.ratings))),
@@ -106,13 +108,14 @@ def deviation(ratings: Ratings) -> Floats:
     return np.asarray(np.bincount(ratings.user_N, weights=away_N) / np.bincount(ratings.user_N), dtype=np.float64)
 
 
-def gains(honest: Ratings, attacked: Attacked, *, models: Sequence[type[Popularity | ItemKNN]]) -> dict[str, float]:
+def gains(honest: Ratings, attacked: Attacked, reviewers: pa.Table, *, models: Sequence[type[Popularity | ItemKNN]]) -> dict[str, float]:
     """Share of the targets' rise in mean rank that remains with the weights on, by model."""
     readers = np.sort(np.random.default_rng(0).choice(honest.num_users, NUM_READERS, replace=False))
+    after = interactions_of(attacked.ratings)
     worlds = {
         "clean": inputs_of(interactions_of(honest), catalogue=honest.num_items),
-        "attacked": inputs_of(interactions_of(attacked.ratings), catalogue=honest.num_items),
-        "weighed": inputs_of(interactions_of(attacked.ratings), catalogue=honest.num_items, with_weights=True),
+        "attacked": inputs_of(after, catalogue=honest.num_items),
+        "weighed": inputs_of(after, catalogue=honest.num_items, reviewers=reviewers),
     }
     found = {}
     for model in models:
@@ -144,8 +147,8 @@ def cost_rows(honest: Ratings, *, windows: Sequence[float]) -> list[Row]:
     for share in windows:
         start, end = (_moment(moments[min(int(part * len(moments)), len(moments) - 1)]) for part in (share, share + 0.1))
         known = interactions.filter(pc.less(interactions.column("last_event_at"), pa.scalar(start, TIMESTAMP)))
-        for kept, with_weights in ((plain, False), (weighed, True)):
-            inputs = inputs_of(known, catalogue=honest.num_items, with_weights=with_weights, as_of=start)
+        for kept, reviewers in ((plain, None), (weighed, judged(known, as_of=start))):
+            inputs = inputs_of(known, catalogue=honest.num_items, reviewers=reviewers, as_of=start)
             truth = held_out(interactions, inputs=inputs, start=start, end=end)
             models = {model.name: model().fit(inputs, rng=np.random.default_rng(0)) for model in MODELS}
             scores = evaluate(models, inputs=inputs, truth=truth, config=EvaluationConfig(num_bootstrap=10)).per_user
@@ -185,14 +188,13 @@ def judged(interactions: pa.Table, *, as_of: datetime | None = None) -> pa.Table
     return judge_reviewers(interactions, review_signals=REVIEW_SIGNALS.empty(), config=ReviewConfig(), as_of=as_of or _moment(2**31))
 
 
-def inputs_of(interactions: pa.Table, *, catalogue: int, with_weights: bool = False, as_of: datetime | None = None) -> ModelInputs:
+def inputs_of(interactions: pa.Table, *, catalogue: int, reviewers: pa.Table | None = None, as_of: datetime | None = None) -> ModelInputs:
     """What the linear models read, with or without the credibility of users."""
     moment = as_of or _moment(2**31)
     users = Vocabulary("user", interactions.column("user_id"))
     items = Vocabulary("item", [f"i{item:05}" for item in range(catalogue)])
     credibility_U = None
-    if with_weights:
-        reviewers = judged(interactions, as_of=moment)
+    if reviewers is not None:
         credibility_U = credibility_of(users.ids, reviewer_signals=reviewers, config=ReviewConfig()).astype(np.float32)
         interactions = weigh_interactions(
             interactions, review_signals=REVIEW_SIGNALS.empty(), reviewer_signals=reviewers, config=ReviewConfig(), as_of=moment

@@ -9,7 +9,7 @@ python -m benchmarks.sentiment [--quick] [--json FILE]
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 
-from benchmarks.report import Options, Row, data_folder, parse_options, publish, timed
+from benchmarks.report import Options, Row, Value, data_folder, parse_options, publish, timed
 from ml.config.pipeline import ReviewConfig, TextConfig
 from ml.ids import FloatArray
 from ml.reviews.calibration import calibration_bins, calibration_error
@@ -57,7 +57,7 @@ class Exam:
     name: str
     language: str
     training: Texts
-    test: Texts
+    tests: Mapping[str, Texts]
 
 
 Predict = Callable[[Texts], tuple[Floats, npt.NDArray[np.bool_] | None]]
@@ -84,11 +84,11 @@ def _exams(cache: Path, *, most: int | None) -> list[Exam]:
         table = read()
         if table is not None:
             found[name] = _split(_embedded(table if most is None else _some(table, most), cache), by_time=name == "instruments")
-    exams = [Exam(name, "en" if name == "instruments" else "zh", *parts) for name, parts in found.items()]
-    if {"shopping", "waimai"} <= set(found):
-        for source, target in (("shopping", "waimai"), ("waimai", "shopping")):
-            exams.append(Exam(f"{source} to {target}", "zh", found[source][0], found[target][1]))
-    return exams
+    language = {"shopping": "zh", "waimai": "zh", "instruments": "en"}
+    return [
+        Exam(name, language[name], training, {other: test for other, (_, test) in found.items() if language[other] == language[name]})
+        for name, (training, _) in found.items()
+    ]
 
 
 def _measure(exam: Exam) -> list[Row]:
@@ -97,29 +97,29 @@ def _measure(exam: Exam) -> list[Row]:
         "ours, words alone": _ours(exam, with_meaning=False),
         "TF-IDF + LR": _baseline(exam),
     }
-    return [_row(exam, name, learner) for name, learner in learners.items()]
+    return [row for name, learner in learners.items() for row in _rows(exam, name, learner)]
 
 
-def _row(exam: Exam, name: str, learner: Callable[[], Predict]) -> Row:
-    labels = exam.test.is_positive_N
+def _rows(exam: Exam, name: str, learner: Callable[[], Predict]) -> list[Row]:
     with timed() as fitting:
         predict = learner()
-    probability_N, is_abstained_N = predict(exam.test)
+    about: dict[str, Value] = {"training": exam.name, "texts": len(exam.training.texts), "model": name, "fit cpu s": fitting.cpu_seconds}
+    return [about | {"test": asked, "number": len(test.texts)} | _figures(predict, test) for asked, test in exam.tests.items()]
+
+
+def _figures(predict: Predict, test: Texts) -> dict[str, Value]:
+    labels = test.is_positive_N
+    probability_N, is_abstained_N = predict(test)
     answered_N = np.ones(len(labels), dtype=np.bool_) if is_abstained_N is None else ~is_abstained_N
     is_right_N = (probability_N >= 0.5) == labels
     said_K, true_K, number_K = calibration_bins(probability_N, is_positive_N=labels)
     curve = " ".join(f"{said:.2f}/{true:.2f}" for said, true, number in zip(said_K, true_K, number_K, strict=True) if number)
     return {
-        "exam": exam.name,
-        "model": name,
-        "training": len(exam.training.texts),
-        "test": len(labels),
         "accuracy": float(is_right_N.mean()),
         "AUC": float(roc_auc_score(labels, probability_N)),
         "ECE": calibration_error(probability_N, is_positive_N=labels),
         "answered": float(answered_N.mean()),
         "accuracy answered": float(is_right_N[answered_N].mean()),
-        "fit cpu s": fitting.cpu_seconds,
         "bins": curve,
     }
 

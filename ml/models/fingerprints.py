@@ -58,6 +58,8 @@ def _of_inputs(inputs: ModelInputs) -> Iterator[Named]:
     yield from _of_sparse("positives", inputs.positives_UI)
     yield from _of_sparse("seen", inputs.seen_UI)
     yield "text", inputs.text_ID
+    if inputs.credibility_U is not None:
+        yield "credibility", inputs.credibility_U
     for kind, vocabulary in sorted(inputs.graph.vocabularies.items()):
         yield f"{kind} ids", vocabulary.ids
     by_name = sorted((str(edge_type), edges) for edge_type, edges in inputs.graph.edges.items())

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.config.pipeline import GraphConfig, InterestConfig
+from ml.config.pipeline import GraphConfig, InterestConfig, ReviewConfig
 from ml.contracts.behaviour import ITEMS
 from ml.contracts.meaning import ITEM_EMBEDDINGS, ITEM_INTERESTS, KNOWLEDGE_GRAPH
 from ml.contracts.vectors import matrix_to_vectors
@@ -88,6 +88,7 @@ def inputs_of(
     embeddings: pa.Table | None = None,
     uncatalogued: tuple[str, ...] = (),
     known_at: dict[str, datetime] | None = None,
+    reviews: ReviewConfig | None = None,
 ) -> ModelInputs:
     return build_inputs(
         interactions(rows),
@@ -98,6 +99,7 @@ def inputs_of(
         interests=InterestConfig(half_life_days=10.0),
         graph=GRAPH,
         as_of=as_of,
+        reviews=reviews,
     )
 
 
@@ -234,3 +236,34 @@ def test_an_item_without_vector_is_named() -> None:
 def test_two_embedding_spaces_never_meet() -> None:
     with pytest.raises(EmbeddingSpaceError):
         inputs_of(HISTORY, embeddings=embeddings_table(CATALOGUE, space_ids=["a", "a", "b", "a"]))
+
+
+def crowd_with_a_ring(*, until: float) -> Rows:
+    """Honest users at their own times; two accounts that go through three items together on day 15."""
+    rng = np.random.default_rng(8)
+    honest = [
+        (f"u{user:02}", item, 1.0, float(rng.uniform(0, 14))) for user in range(30) for item in ("apple", "bread", "茶")[: 1 + user % 3]
+    ]
+    ring = [(user, item, 2.0, 15.0) for user in ("ring1", "ring2") for item in ("apple", "bread", "茶")]
+    later = [("ring1", item, -2.0, 20.5) for item in ("apple", "bread")]
+    return [row for row in [*honest, *ring, *later] if row[3] < until]
+
+
+def test_who_is_not_believed_counts_less_and_others_as_before() -> None:
+    rows = crowd_with_a_ring(until=20)
+    plain, judged = inputs_of(rows), inputs_of(rows, reviews=ReviewConfig())
+    assert plain.credibility_U is None
+    doubted = judged.users.positions(["ring1", "ring2"])
+    believed = np.setdiff1d(np.flatnonzero(judged.credibility_U == 1.0), doubted)
+    assert len(believed) > 15
+    assert (judged.credibility_U[doubted] < 0.5).all()
+    assert np.array_equal(plain.positives_UI[believed].toarray(), judged.positives_UI[believed].toarray())
+    assert (judged.positives_UI[doubted].toarray() <= plain.positives_UI[doubted].toarray()).all()
+    assert judged.positives_UI.nnz == plain.positives_UI.nnz
+
+
+def test_credibility_knows_nothing_of_what_came_after() -> None:
+    early = inputs_of(crowd_with_a_ring(until=20), reviews=ReviewConfig())
+    with_future = inputs_of(crowd_with_a_ring(until=30), reviews=ReviewConfig())
+    assert bytes_of(early) == bytes_of(with_future)
+    assert np.array_equal(early.credibility_U, with_future.credibility_U)
