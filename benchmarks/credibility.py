@@ -2,7 +2,7 @@
 
 Attacks (`benchmarks.attacks`) on movielens-small ratings: AUC of reviewer credibility beside deviation from the item means
 (RDMA, Chirita et al., 2005), what remains of the attacked items' gain in rank with the weights on, and NDCG@10 of
-data nobody attacked, with and without. Settings were chosen on seed 3; the seeds here are others.
+data nobody attacked, with and without. Settings were chosen on seeds 3 and 4; the seeds here are others.
 
 python -m benchmarks.credibility [--quick] [--json FILE]
 """

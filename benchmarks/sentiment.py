@@ -1,6 +1,6 @@
 """Sentiment on held-out reviews: accuracy, AUC and calibration, beside plain TF-IDF and logistic regression, in one run.
 
-Chinese shopping and food reviews by their labels (a random fifth held out, and each by the other's model), English reviews of
+Chinese shopping and food reviews by their labels (a random fifth held out, asked of both models), English reviews of
 instruments 1-2 against 4-5 stars (the newest fifth held out). Vectors of texts come from the cache in
 INTEREST_GRAPH_HOME where that is set: encoding all texts takes some ten processor minutes.
 
@@ -72,7 +72,7 @@ def main(options: Options) -> None:
         raise SystemExit("no review data is here; set INTEREST_GRAPH_DATA to the folder that holds it")
     rows = [row for exam in exams for row in _measure(exam)]
     notes = [
-        f"test parts: a random fifth by seed {SEED} (Chinese), the newest fifth (English); transfer: the whole other set",
+        f"test: of each set a random fifth by seed {SEED} (Chinese) or the newest fifth (English), the same for every training set",
         "answered, accuracy answered: outside the abstain band; bins: said/true share of good reviews per tenth of probability",
     ]
     publish("sentiment", rows, options=options, notes=notes)
