@@ -49,7 +49,7 @@ def matching_nodes(scope: Scope, text: str, *, k: int, day: date | None) -> list
         nodes=graph_nodes(graph, items=read_table(scope, "items", day=when)),
         knowledge_graph=graph,
         item_embeddings=read_table(scope, "item_embeddings", day=when),
-        query_vector=encoder.encode([text])[0],
+        query_vector=encoder.encode([text], kind="query").vectors_ND[0],
         space_id=encoder.space.space_id,
         k=k,
     )

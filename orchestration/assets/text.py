@@ -64,7 +64,7 @@ def text_assets(scope: Scope) -> list[dg.AssetsDefinition]:
             config=scope.config.reviews,
             as_of=run.as_of,
         )
-        return Made(found.reviews, embedding_metadata(encoder, result)), Made(found.reviewers)
+        return Made(found.reviews, embedding_metadata(encoder, result, config=config)), Made(found.reviewers)
 
     return [item_embeddings, user_text_embeddings, review_signals]
 
