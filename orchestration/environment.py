@@ -21,6 +21,8 @@ QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_OFFLINE": "1",
     "TOKENIZERS_PARALLELISM": "false",
+    # scikit-learn's workers are not used, and their semaphores would be missed at exit.
+    "JOBLIB_MULTIPROCESSING": "0",
 }
 
 

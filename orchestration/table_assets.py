@@ -218,12 +218,15 @@ def same_day(scope: Scope, names: Iterable[str]) -> list[dg.AssetDep]:
 def newest_day_asset(
     scope: Scope, name: str, *, deps: Iterable[str], **attributes: Any
 ) -> Callable[[Callable[[dg.AssetExecutionContext], Iterator[dg.MaterializeResult[None]]]], dg.AssetsDefinition]:
-    """An asset that looks at what is now: of a range of days its function takes the newest alone, in one run."""
+    """An asset that looks at what is now: of a run's days its function takes the newest alone.
+
+    In runs of as many days as its parents', and so in theirs: a backfill would launch it behind each of them otherwise.
+    """
     made: Callable[[Callable[..., Any]], dg.AssetsDefinition] = dg.asset(
         key=scope.key(name),
         deps=same_day(scope, deps),
         partitions_def=scope.partitions,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=dg.BackfillPolicy.multi_run(DAYS_PER_RUN),
         owners=[OWNER],
         **attributes,
     )
