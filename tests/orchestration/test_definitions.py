@@ -86,7 +86,7 @@ def test_cheap_layers_backfill_as_one_range_and_heavy_ones_in_chunks(definitions
     for name, node in executable(definitions[0]).items():
         if not node.partitions_def:
             continue
-        whole = node.group_name in BEHAVIOUR_GROUPS or name in NEWEST_DAY_ONLY
+        whole = node.group_name in BEHAVIOUR_GROUPS
         assert node.backfill_policy.max_partitions_per_run == (None if whole else DAYS_PER_RUN), name
 
 
