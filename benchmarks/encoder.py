@@ -121,9 +121,10 @@ def _text_sets(num_texts: int, *, rng: np.random.Generator) -> dict[str, list[st
     for name, read in _REAL.items():
         folder = data_folder(name)
         if folder is not None:
-            texts = [text for text in clean_texts(read(folder)).to_pylist() if text]
+            texts = [text for text in read(folder).to_pylist() if text]
             sets[name] = [texts[place] for place in rng.choice(len(texts), size=min(num_texts, len(texts)), replace=False)]
-    return sets
+    # Cleaned beforehand, so that both read the same.
+    return {name: clean_texts(pa.array(texts)).to_pylist() for name, texts in sets.items()}
 
 
 def _titled(table: pa.Table, title: str, text: str) -> pa.Array:

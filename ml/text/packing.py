@@ -19,13 +19,12 @@ from ml.ids import IntArray
 from ml.text.batches import TokenizedTexts
 
 ATTENTION = "interest_graph_packed"
-# Tokens of a pack. Wider is no faster on a processor; a search phrase should not pay for a page.
+# Texts of up to so many tokens, and the width of their packs: which kind a text goes into depends on its own length alone.
+# Wider than the last is no faster on a processor, and a search phrase should not pay for a page.
+KINDS = ((16, 64), (64, 256))
 WIDE = 1024
-NARROW = 256
-# Texts of up to this many tokens go into narrow packs; which kind a text goes into depends on its own length alone.
-MAX_NARROW_TEXT = 64
 # Hidden vectors of a text alone and in a pack agree to rounding, or the model attends in a way that packs do not know.
-MIN_COSINE = 0.99
+MIN_COSINE = {torch.float32: 0.9999, torch.bfloat16: 0.99}
 
 
 @dataclass(frozen=True)
@@ -47,10 +46,10 @@ class Stretch:
 
 def packs(lengths: IntArray, *, longest: int) -> Iterator[Pack]:
     """Every text once, longest first within its kind of pack; `longest` is the most tokens that any text can have."""
-    wide = max(WIDE, -(-longest // NARROW) * NARROW)
     order = np.argsort(-lengths, kind="stable")
-    is_narrow = lengths[order] <= MAX_NARROW_TEXT
-    for rows, width in ((order[~is_narrow], wide), (order[is_narrow], NARROW)):
+    kind_of = np.searchsorted([limit for limit, _ in KINDS], lengths[order])
+    for kind, width in enumerate((*(width for _, width in KINDS), max(WIDE, longest))):
+        rows = order[kind_of == kind]
         start = 0
         ends = np.cumsum(lengths[rows])
         while start < len(rows):
@@ -94,9 +93,15 @@ def attend_within_texts(
     stretches: list[Stretch],
     scaling: float | None = None,
     is_causal: bool | None = None,
+    sliding_window: int | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention of each text to itself, in the form that transformers asks for: [1, W, H, d] and no weights."""
+    """Attention of each text to itself, in the form that transformers asks for: [1, W, H, d] and no weights.
+
+    Raises `NotImplementedError` where a text would have to look through a window at itself.
+    """
+    if sliding_window is not None and any(stretch.length > sliding_window for stretch in stretches):
+        raise NotImplementedError("packs know no attention through a window")
     causal = bool(getattr(module, "is_causal", False)) if is_causal is None else is_causal
     attended = torch.zeros_like(query_1HWd)
     for stretch in stretches:
@@ -122,7 +127,7 @@ def prepare_packing(network: Any, *, longest: int, ids: npt.NDArray[np.int64]) -
     """Switch a network to packs, if what it computes stays the same; otherwise it is left as it was.
 
     Asked of the network itself with three texts drawn from `ids`, one of them of `longest` tokens: attention with a
-    window or a bias of its own is not what packs compute, and shows there.
+    bias of its own is not what packs compute, and shows there.
     """
     ALL_ATTENTION_FUNCTIONS.register(ATTENTION, attend_within_texts)
     ALL_MASK_ATTENTION_FUNCTIONS.register(ATTENTION, lambda *_, **__: None)
@@ -137,7 +142,7 @@ def prepare_packing(network: Any, *, longest: int, ids: npt.NDArray[np.int64]) -
             packed = run_pack(network, pack, tokens=tokens, first_position=first_position(network), filler_id=0)
         except (TypeError, ValueError, NotImplementedError):
             packed = torch.zeros_like(alone)
-    if torch.nn.functional.cosine_similarity(alone.float(), packed.float(), dim=1).min() >= MIN_COSINE:
+    if torch.nn.functional.cosine_similarity(alone.float(), packed.float(), dim=1).min() >= MIN_COSINE[network.dtype]:
         return True
     network.set_attn_implementation(before)
     return False

@@ -15,7 +15,7 @@ from ml.text import encoder as encoder_module
 from ml.text import hardware
 from ml.text.batches import TokenizedTexts
 from ml.text.encoder import load_encoder
-from ml.text.packing import MAX_NARROW_TEXT, NARROW, WIDE, Pack
+from ml.text.packing import Pack, packs
 from ml.text.weights import find_model
 from ml.words.cleaning import clean_texts
 
@@ -88,8 +88,8 @@ def test_no_place_in_a_pack_rounds_differently(request, name, num_threads) -> No
     """The assumption under it all, asked of this machine: one text at every place of a pack, and among others."""
     encoder = request.getfixturevalue(name)
     assert encoder.packs_texts
-    for length in (1, 2, 3, 5, 8, 13, 16, 21, 33, 64, 65, 100, 200):
-        width = NARROW if length <= MAX_NARROW_TEXT else WIDE
+    for length in (1, 2, 3, 5, 8, 13, 16, 17, 33, 64, 65, 100, 200):
+        (width,) = {pack.width for pack in packs(np.array([length]), longest=256)}
         ids = np.random.default_rng(length).integers(1000, 20000, size=(width // length, length))
         mixed, alone = (
             encoder._vectors(TokenizedTexts.from_lists(rows.tolist(), empty_id=0), Pack(np.arange(len(rows)), width), encoder._networks[0])
