@@ -1,13 +1,15 @@
 """Backfills through Dagster's GraphQL API, with the real webserver and daemon."""
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import dagster as dg
@@ -75,14 +77,18 @@ def dagster_ui(world, *, repository) -> Iterator[Graphql]:
         port = probe.getsockname()[1]
     log = (world.home / "dev.log").open("w")
     program = [str(repository / ".venv/bin/dagster"), "dev", "--workspace", "workspace.yaml", "--host", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen(program, env=world.environ, cwd=repository, stdout=log, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(program, env=world.environ, cwd=repository, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
     try:
         graphql = Graphql(port)
         wait_until(lambda: graphql(ASSETS)["assetNodes"], seconds=180)
         yield graphql
     finally:
-        process.terminate()
+        # The whole group: what the UI started ends by a signal that a background job may have been told to ignore.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait(timeout=60)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         log.close()
 
 
