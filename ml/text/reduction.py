@@ -44,6 +44,13 @@ def fit_projection(vectors_ND: FloatArray, *, dimension: int) -> tuple[FloatArra
     return mean_D.astype(np.float32), components_DK.astype(np.float32)
 
 
+def kept_variance(vectors_ND: FloatArray, *, components_DK: FloatArray) -> float:
+    """Share of the vectors' variance that lies in the directions, in [0, 1]; 1 where all vectors are the same."""
+    centred_ND = vectors_ND - vectors_ND.mean(axis=0, dtype=np.float64)
+    total = float((centred_ND**2).sum())
+    return float(((centred_ND @ components_DK) ** 2).sum()) / total if total else 1.0
+
+
 def save_projection(path: Path, *, mean_D: FloatArray, components_DK: FloatArray) -> None:
     """Write a projection as safetensors, whole or not at all."""
     content = save({"mean": np.ascontiguousarray(mean_D), "components": np.ascontiguousarray(components_DK)})

@@ -10,7 +10,7 @@ import sys
 import typer
 
 from ml.errors import ConfigError, DatasetError, InterestGraphError
-from orchestration.cli import knowledge, lookups, main_job, online, releases
+from orchestration.cli import knowledge, lookups, main_job, online, releases, text
 from orchestration.environment import quiet_libraries
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
 main_job.register(app)
 lookups.register(app)
 knowledge.register(app)
+text.register(app)
 releases.register(app)
 online.register(app)
 

@@ -4,7 +4,9 @@ import json
 
 import pyarrow.parquet as pq
 
+from ml.config.pipeline import TextConfig
 from ml.contracts import CONTRACTS
+from ml.text.encoder import load_encoder
 
 
 def test_every_contract_table_is_written_and_holds(finished_world) -> None:
@@ -72,6 +74,20 @@ def test_look_ups_answer_for_known_and_unknown_users(finished_world, command) ->
         done = command(finished_world, *arguments)
         assert done.returncode == 0, (arguments, done.stderr)
         assert json.loads(done.stdout), arguments
+
+
+def test_a_projection_is_fitted_from_the_catalogue_and_makes_a_space_of_its_own(finished_world, command, tmp_path) -> None:
+    path = tmp_path / "projection.safetensors"
+    done = command(finished_world, "fit-projection", "--dimension", "32", "--out", str(path))
+    assert done.returncode == 0, done.stderr
+    assert "384 numbers to 32" in done.stdout
+    encoder = load_encoder(TextConfig(device="cpu", projection=str(path)))
+    assert encoder.dimension == 32
+    items = finished_world.scope().store.read(CONTRACTS["item_embeddings"], day=finished_world.last)
+    assert encoder.space.space_id not in set(items.column("space_id").to_pylist())
+    refused = command(finished_world, "fit-projection", "--dimension", "9999", "--out", str(path))
+    assert refused.returncode == 2
+    assert "9999" in refused.stderr
 
 
 def test_the_knowledge_graph_is_a_page_and_answers_a_text(finished_world, command, tmp_path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from ml.config.pipeline import TextConfig
 from ml.errors import ConfigError
 from ml.text.encoder import load_encoder
-from ml.text.reduction import Projection, fit_projection, load_projection, reduce, save_projection
+from ml.text.reduction import Projection, fit_projection, kept_variance, load_projection, reduce, save_projection
 
 
 @pytest.fixture
@@ -22,6 +22,8 @@ def test_three_directions_hold_all_there_is(vectors) -> None:
     mean_D, components_DK = fit_projection(vectors, dimension=3)
     np.testing.assert_allclose((vectors - mean_D) @ components_DK @ components_DK.T + mean_D, vectors, atol=1e-5)
     np.testing.assert_allclose(components_DK.T @ components_DK, np.eye(3), atol=1e-5)
+    assert kept_variance(vectors, components_DK=components_DK) == pytest.approx(1)
+    assert 0.3 < kept_variance(vectors, components_DK=components_DK[:, :1]) < 0.9
     again = fit_projection(vectors, dimension=3)
     np.testing.assert_array_equal(again[1], components_DK)
 
