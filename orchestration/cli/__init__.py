@@ -4,6 +4,7 @@ Commands parse, call, print; they hold no logic of their own. Exit codes: 0 done
 1 failed, 2 bad input (dataset file, profile, arguments).
 """
 
+import atexit
 import os
 import sys
 
@@ -33,6 +34,8 @@ def main() -> None:
     """Run the command line; our own errors become one message and an exit code."""
     quiet_libraries()
     code = _exit_code()
+    # As at any exit: what libraries registered, such as giving their semaphores back.
+    atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
     # DuckDB 2.0's bindings list their own objects at interpreter exit beside Dagster; nothing of ours is left to tidy.
