@@ -83,12 +83,13 @@ def dagster_ui(world, *, repository) -> Iterator[Graphql]:
         wait_until(lambda: graphql(ASSETS)["assetNodes"], seconds=180)
         yield graphql
     finally:
-        # The whole group: what the UI started ends by a signal that a background job may have been told to ignore.
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        process.wait(timeout=60)
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=60)
+        # What the UI started ends by an interrupt, which a test run in the background may have inherited as ignored.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
         log.close()
 
 
