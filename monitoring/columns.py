@@ -19,7 +19,7 @@ from monitoring.windows import CURRENT, Blocks
 NUM_COMPONENTS = 8
 NUM_NAMES = 50
 OTHER = "(other)"
-INTEREST_KINDS = ("category", "keyphrase", "tag")
+INTEREST_KINDS = ("category", "keyphrase", "tag", "theme")
 
 
 @dataclass(frozen=True)

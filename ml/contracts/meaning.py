@@ -97,7 +97,9 @@ INTEREST_POINTS = TableContract(
     columns=(
         Column("interest_id", STRING, "stable id: kind and normalised name"),
         Column("name", STRING, "name shown to people"),
-        Column("kind", STRING, "tag, category or keyphrase"),
+        Column("kind", STRING, "tag, category, keyphrase or theme (a semantic token)"),
+        Column("parent_id", STRING, "interest it is a part of: of a theme or category level the one above; null: none", nullable=True),
+        Column("aliases", STRINGS, "other names that mean the same, most frequent first"),
         Column("num_items", INTEGER, "items that carry it"),
         Column("specificity", FLOAT, "smoothed inverse document frequency, natural log"),
         Column("space_id", STRING, "embedding space of the vector"),

@@ -19,7 +19,7 @@ from matplotlib.transforms import Bbox
 from ml.contracts.vectors import vectors_to_matrix
 from ml.ids import FloatArray
 
-COLOURS = {"tag": "#4477aa", "category": "#228833", "keyphrase": "#ee7733"}
+COLOURS = {"tag": "#4477aa", "category": "#228833", "keyphrase": "#ee7733", "theme": "#aa3377"}
 # Tried after the default font, which has no Chinese glyphs; a name no font can write goes unlabelled.
 DEFAULT_FONT = "DejaVu Sans"
 CJK_FONTS = (

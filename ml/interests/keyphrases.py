@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from ml.config.pipeline import InterestConfig
 from ml.ids import BoolArray, FloatArray, IntArray
-from ml.interests.candidates import Candidates, num_carriers
+from ml.interests.candidates import Candidates, candidates, num_carriers
 from ml.interests.phrases import Phrases
 from ml.interests.weights import specificity
 
@@ -42,7 +42,7 @@ def choose_keyphrases(phrases: Phrases, *, vectors_ID: FloatArray, has_point_I: 
     index = pa.array(chosen_P[used])
     strength = _divide_rows(kept_IP[:, used], _row_maxima(kept_IP)).sqrt() * config.keyphrase_weight
     kinds = pa.repeat(pa.scalar("keyphrase"), len(used))
-    return Candidates(kinds, phrases.keys.take(index), phrases.names.take(index), sp.csr_array(strength))
+    return candidates(kinds, phrases.keys.take(index), phrases.names.take(index), sp.csr_array(strength))
 
 
 def score_phrases(phrases: Phrases, *, vectors_ID: FloatArray) -> sp.csr_array:

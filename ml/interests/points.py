@@ -1,6 +1,6 @@
 """Interest points of a catalogue and how much of each item they are.
 
-Points come from given tags, category levels and keyphrases of titles and texts;
+Points come from given tags, category levels, keyphrases of titles and texts, and themes;
 weighing users by them is `ml.interests.profiles`. Shapes: I items, P points, D dimension.
 """
 
@@ -17,8 +17,10 @@ from ml.ids import FloatArray, Vocabulary
 from ml.interests.candidates import Candidates, add_mentions, given_candidates, num_carriers, within_bounds
 from ml.interests.keyphrases import choose_keyphrases
 from ml.interests.phrases import find_phrases
+from ml.interests.themes import theme_candidates
 from ml.interests.weights import item_weights, point_vectors, specificity
-from ml.words.tokens import tokenise
+from ml.words.cleaning import clean_texts
+from ml.words.tokens import Tokens, tokenise
 
 
 def find_interests(items: pa.Table, *, item_embeddings: pa.Table, config: InterestConfig, language: str) -> tuple[pa.Table, pa.Table]:
@@ -33,8 +35,8 @@ def find_interests(items: pa.Table, *, item_embeddings: pa.Table, config: Intere
     ordered = items.sort_by("item_id")
     vectors_ID = _vectors_of(ordered, item_embeddings=item_embeddings)
     candidates = _find_candidates(ordered, vectors_ID=vectors_ID, config=config, language=language)
-    ids = pc.binary_join_element_wise(candidates.kinds, candidates.keys, ":")
-    candidates, ids = _sort_by_id(candidates, ids=ids)
+    candidates = candidates.take(np.asarray(pc.array_sort_indices(candidates.ids), dtype=np.int64))
+    ids = candidates.ids
     num_items_P = num_carriers(candidates.strength_IP)
     specificity_P = specificity(num_items_P, num_items=ordered.num_rows)
     weights_IP = item_weights(candidates.strength_IP, specificity_P=specificity_P)
@@ -42,6 +44,8 @@ def find_interests(items: pa.Table, *, item_embeddings: pa.Table, config: Intere
         "interest_id": ids,
         "name": candidates.names,
         "kind": candidates.kinds,
+        "parent_id": pc.if_else(pc.is_in(candidates.parent_ids, value_set=ids), candidates.parent_ids, pa.scalar(None, pa.string())),
+        "aliases": candidates.aliases,
         "num_items": num_items_P,
         "specificity": specificity_P,
         "space_id": pa.repeat(pa.scalar(space_id, pa.string()), len(candidates)),
@@ -57,34 +61,29 @@ def _vectors_of(items: pa.Table, *, item_embeddings: pa.Table) -> FloatArray:
 
 
 def _find_candidates(items: pa.Table, *, vectors_ID: FloatArray, config: InterestConfig, language: str) -> Candidates:
+    tokens = tokenise(_texts_of(items), language=language)
+    points = _named_candidates(items, tokens=tokens, vectors_ID=vectors_ID, config=config)
+    if config.theme_weight == 0:
+        return points
+    return points.join(within_bounds(theme_candidates(items, tokens=tokens, vectors_ID=vectors_ID, config=config), config=config))
+
+
+def _named_candidates(items: pa.Table, *, tokens: Tokens, vectors_ID: FloatArray, config: InterestConfig) -> Candidates:
     given = given_candidates(items, config=config)
     if config.keyphrase_weight == 0:
         return within_bounds(given, config=config)
-    phrases = find_phrases(
-        tokenise(_texts_of(items), language=language),
-        num_texts=items.num_rows,
-        min_texts=config.min_items,
-        max_texts=int(config.max_item_share * items.num_rows),
-    )
+    max_texts = int(config.max_item_share * items.num_rows)
+    phrases = find_phrases(tokens, num_texts=items.num_rows, min_texts=config.min_items, max_texts=max_texts)
     mentioned, named_P = add_mentions(given, phrases=phrases, config=config)
     points = within_bounds(mentioned, config=config)
     has_point_I = np.diff(points.strength_IP.indptr) > 0
     return points.join(choose_keyphrases(phrases.keep(~named_P), vectors_ID=vectors_ID, has_point_I=has_point_I, config=config))
 
 
-def _texts_of(items: pa.Table) -> pa.ChunkedArray:
-    """Title and text; a title that is only an id says nothing."""
+def _texts_of(items: pa.Table) -> pa.Array:
+    """Title and text without markup; a title that is only an id says nothing."""
     title = pc.if_else(items.column("is_catalogued"), items.column("title"), "")
-    return pc.binary_join_element_wise(title, pc.fill_null(items.column("text"), ""), "\n| ")
-
-
-def _sort_by_id(candidates: Candidates, *, ids: pa.Array) -> tuple[Candidates, pa.Array]:
-    order = pc.array_sort_indices(ids)
-    index = np.asarray(order, dtype=np.int64)
-    sorted_points = Candidates(
-        candidates.kinds.take(order), candidates.keys.take(order), candidates.names.take(order), candidates.strength_IP[:, index]
-    )
-    return sorted_points, ids.take(order)
+    return pc.binary_join_element_wise(clean_texts(title), clean_texts(items.column("text")), "\n| ")
 
 
 def _to_table(weights_IP: sp.csr_array, *, item_ids: pa.ChunkedArray, interest_ids: pa.Array) -> pa.Table:

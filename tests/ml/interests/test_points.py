@@ -48,6 +48,8 @@ def test_tags_within_bounds_become_points() -> None:
         "interest_id": "tag:red",
         "name": "red",
         "kind": "tag",
+        "parent_id": None,
+        "aliases": [],
         "num_items": 2,
         "specificity": pytest.approx(np.log(1 + 4 / 2)),
         "space_id": SPACE,
