@@ -68,7 +68,9 @@ class Candidates:
         )
 
 
-def candidates(kinds: pa.Array, keys: pa.Array, names: pa.Array, strength_IP: sp.csr_array, *, parent_ids: pa.Array | None = None) -> Candidates:
+def candidates(
+    kinds: pa.Array, keys: pa.Array, names: pa.Array, strength_IP: sp.csr_array, *, parent_ids: pa.Array | None = None
+) -> Candidates:
     """Points without aliases, and without parents unless given."""
     aliases = pa.array([[]] * len(keys), pa.list_(pa.string()))
     return Candidates(kinds, keys, names, strength_IP, pa.nulls(len(keys), pa.string()) if parent_ids is None else parent_ids, aliases)

@@ -23,7 +23,7 @@ NUM_CANDIDATES = 5
 
 @dataclass(frozen=True)
 class Codebook:
-    """C codes in order of their making: `parent_C` is `NO_CODE` on the first level, `residual_CD` where a code lies seen from its parent."""
+    """C codes in order of their making: `parent_C` is `NO_CODE` on the first level, `residual_CD` says where each lies from its parent."""
 
     parent_C: IntArray
     residual_CD: Floats

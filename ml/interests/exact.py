@@ -30,7 +30,8 @@ def squared_distances(vectors_ID: Floats, centroids_CD: Floats) -> Floats:
     """Exact squared distances of vectors on the grid, rounded to `DISTANCE_STEP`, shape [I, C]."""
     lengths_I = np.square(vectors_ID).sum(axis=1)[:, None]
     distances = lengths_I - 2 * (vectors_ID @ centroids_CD.T) + np.square(centroids_CD).sum(axis=1)
-    return np.rint(distances / DISTANCE_STEP) * DISTANCE_STEP
+    rounded: Floats = np.rint(distances / DISTANCE_STEP) * DISTANCE_STEP
+    return rounded
 
 
 def nearest(vectors_ID: Floats, centroids_CD: Floats) -> tuple[IntArray, Floats]:

@@ -73,7 +73,8 @@ def _ranked(code: int, parent: int, *, count_CP: sp.csr_array, size_C: Floats, m
     share_R = count_R / max(size_C[code], 1.0)
     score_R = np.round(share_R * np.log1p(1.0 / above_R), DIGITS)
     is_common_R = share_R < MIN_LIFT * above_R
-    return phrase_R[np.lexsort((phrase_R, -score_R, is_common_R))].astype(np.int64)
+    ranked: IntArray = phrase_R[np.lexsort((phrase_R, -score_R, is_common_R))].astype(np.int64)
+    return ranked
 
 
 def _distinct(ranked: IntArray, *, words: Sequence[Sequence[str]]) -> IntArray:

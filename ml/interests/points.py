@@ -17,24 +17,29 @@ from ml.ids import FloatArray, Vocabulary
 from ml.interests.candidates import Candidates, add_mentions, given_candidates, num_carriers, within_bounds
 from ml.interests.keyphrases import choose_keyphrases
 from ml.interests.phrases import find_phrases
+from ml.interests.synonyms import NameVectors, merge_synonyms
 from ml.interests.themes import theme_candidates
 from ml.interests.weights import item_weights, point_vectors, specificity
 from ml.words.cleaning import clean_texts
 from ml.words.tokens import Tokens, tokenise
 
 
-def find_interests(items: pa.Table, *, item_embeddings: pa.Table, config: InterestConfig, language: str) -> tuple[pa.Table, pa.Table]:
+def find_interests(
+    items: pa.Table, *, item_embeddings: pa.Table, config: InterestConfig, language: str, name_vectors: NameVectors | None = None
+) -> tuple[pa.Table, pa.Table]:
     """The tables `interest_points` and `item_interests` of a catalogue, each sorted by key.
 
     An item of which any tag, category level or phrase is carried by enough items has at
     least one point, as far as `max_keyphrases` allows; one that says nothing has no rows.
-    `language` is the dataset's: en, zh or auto. Raises `UnknownIdError` for items without a
+    `language` is the dataset's: en, zh or auto. `name_vectors` gives names' vectors in the items' space;
+    without it only names on the same items merge. Raises `UnknownIdError` for items without a
     vector and `EmbeddingSpaceError` for vectors of two spaces.
     """
     space_id = space_of(item_embeddings, name=ITEM_EMBEDDINGS.name)
     ordered = items.sort_by("item_id")
     vectors_ID = _vectors_of(ordered, item_embeddings=item_embeddings)
     candidates = _find_candidates(ordered, vectors_ID=vectors_ID, config=config, language=language)
+    candidates = merge_synonyms(candidates, vectors_ID=vectors_ID, config=config, name_vectors=name_vectors)
     candidates = candidates.take(np.asarray(pc.array_sort_indices(candidates.ids), dtype=np.int64))
     ids = candidates.ids
     num_items_P = num_carriers(candidates.strength_IP)

@@ -1,13 +1,19 @@
 """Named interest points, and how much of them items and users hold."""
 
+from collections.abc import Sequence
+from functools import partial
+
 import dagster as dg
 import pyarrow as pa
 
 from ml.contracts.meaning import INTEREST_POINTS, ITEM_INTERESTS, USER_INTERESTS
 from ml.graph.picture import interest_map
+from ml.ids import FloatArray
 from ml.interests.points import find_interests
 from ml.interests.profiles import weigh_user_interests
 from ml.reviews.weighing import weigh_interactions
+from ml.text.cache import embed
+from orchestration.assets.text import open_encoder
 from orchestration.metadata import png
 from orchestration.scope import Scope
 from orchestration.table_assets import DayRun, Made, day_assets
@@ -27,11 +33,13 @@ def interest_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         ITEM_INTERESTS.name,
         group=GROUP,
         kinds=KINDS,
-        settings=(config, language),
+        settings=(config, language, scope.config.text),
         needed_by_full_fits=True,
     )
     def interests(run: DayRun, items: pa.Table, item_embeddings: pa.Table) -> tuple[Made, Made]:
-        points, item_interests = find_interests(items, item_embeddings=item_embeddings, config=config, language=language)
+        points, item_interests = find_interests(
+            items, item_embeddings=item_embeddings, config=config, language=language, name_vectors=partial(_name_vectors, scope)
+        )
         return Made(points, {"map": png(interest_map(points))} if run.is_newest else {}), Made(item_interests)
 
     @day_assets(scope, USER_INTERESTS.name, group=GROUP, kinds=KINDS, settings=(config, reviews))
@@ -44,3 +52,9 @@ def interest_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         return Made(weigh_user_interests(weighed, item_interests=item_interests, config=config, as_of=run.as_of))
 
     return [interests, user_interests]
+
+
+def _name_vectors(scope: Scope, names: Sequence[str]) -> FloatArray:
+    """Names in the space of the items' texts, each encoded once and remembered."""
+    encoder, cache = open_encoder(scope)
+    return embed(names, encoder=encoder, cache=cache).vectors_ND

@@ -106,6 +106,7 @@ def _points(interests: pa.Table) -> pa.Table:
             "interest_id": point,
             "name": point.partition(":")[2],
             "kind": point.partition(":")[0],
+            "aliases": [],
             "num_items": 2,
             "specificity": 1.0,
             "space_id": "test",

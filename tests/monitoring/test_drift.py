@@ -58,7 +58,7 @@ def two_tastes(shop):
         taste = {item: item.split("-")[0] for item in items}
         vectors = np.array([[1.0, 0.0] if taste[item] == "tea" else [0.0, 1.0] for item in items])
         vectors = vectors + rng.normal(scale=0.05, size=vectors.shape)
-        points = [{"interest_id": f"tag:{name}", "name": name, "kind": "tag", "vector": [0.0]} for name in ("tea", "摄影")]
+        points = [{"interest_id": f"tag:{name}", "name": name, "kind": "tag", "aliases": [], "vector": [0.0]} for name in ("tea", "摄影")]
         carried = [{"item_id": item, "interest_id": f"tag:{taste[item]}", "weight": 1.0} for item in items]
         return shop.empty().change(
             interactions=table("interactions", rows),

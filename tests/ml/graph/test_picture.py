@@ -22,7 +22,9 @@ def points_of(names: list[str], *, vectors_PD: np.ndarray | None = None) -> pa.T
     columns = {
         "interest_id": [f"tag:{position}" for position in range(len(names))],
         "name": names,
-        "kind": [("tag", "category", "keyphrase")[position % 3] for position in range(len(names))],
+        "kind": [("tag", "category", "keyphrase", "theme")[position % 4] for position in range(len(names))],
+        "parent_id": [None] * len(names),
+        "aliases": [[]] * len(names),
         "num_items": [len(names) - position for position in range(len(names))],
         "specificity": [1.0] * len(names),
         "space_id": ["s"] * len(names),

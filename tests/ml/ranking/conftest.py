@@ -108,6 +108,7 @@ class Tables:
                 "interest_id": interest,
                 "name": name,
                 "kind": "tag",
+                "aliases": [],
                 "num_items": 2,
                 "specificity": 1.0,
                 "space_id": space,
