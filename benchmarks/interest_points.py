@@ -33,7 +33,7 @@ from ml.config.pipeline import InterestConfig, TextConfig
 from ml.contracts.vectors import vectors_to_matrix
 from ml.ids import FloatArray, IntArray, Vocabulary
 from ml.interests.growth import replay
-from ml.interests.naming import telling_phrases
+from ml.interests.naming import count_phrases, telling_phrases
 from ml.interests.phrases import Phrases, find_phrases
 from ml.interests.points import find_interests
 from ml.text.cache import EmbeddingCache
@@ -77,12 +77,12 @@ def main(options: Options) -> None:
         every = movielens(folder, limit=QUICK_FILMS if options.quick else None)
         for half, name in enumerate(("tuned", "measured")):
             films = take(every, [int(item) % 2 == half for item in every.items.column("item_id").to_pylist()])
-            rows += [{"films": f"movielens {name}"} | row for row in (*foretelling(films), *coherence(films))]
-        rows += [{"films": "movielens"} | row for row in stability(every)]
+            rows += [{"films": f"movielens {name}", **row} for row in (*foretelling(films), *coherence(films))]
+        rows += [{"films": "movielens", **row} for row in stability(every)]
     folder = data_folder("zh-douban-movies-1000")
     if folder is not None:
         films = douban(folder)
-        rows += [{"films": "douban"} | row for row in (*coherence(films), *stability(films))]
+        rows += [{"films": "douban", **row} for row in (*coherence(films), *stability(films))]
     publish("interest points", rows, options=options)
 
 
@@ -196,7 +196,8 @@ def coherence(films: Films) -> list[Row]:
     known = np.zeros(films.items.num_rows, dtype=np.int64)
     codes = replay(films.vectors_ID, known_at_I=known, phrases_of_first=lambda _: phrases, config=CONFIG)
     last = np.setdiff1d(np.arange(len(codes.parent_C)), codes.parent_C)
-    ranked = telling_phrases(phrases, code_IL=codes.code_IL, parent_C=codes.parent_C, min_items=CONFIG.min_items)
+    counts = count_phrases(phrases, code_IL=codes.code_IL, parent_C=codes.parent_C)
+    ranked = telling_phrases(counts, min_items=CONFIG.min_items)
     clusters = KMeans(len(last), n_init=1, random_state=0).fit(films.vectors_ID).labels_.astype(np.int64)
     ours, theirs = npmi([ranked[code] for code in last], phrases=phrases), npmi(class_words(clusters, phrases=phrases), phrases=phrases)
     return [
@@ -244,10 +245,14 @@ def stability(films: Films) -> list[Row]:
     }
     rows: list[Row] = []
     for name, days in seen.items():
-        items = films.items.set_column(films.items.schema.get_field_index("created_at"), "created_at", pa.array(days, pa.timestamp("us", "UTC")))
+        items = films.items.set_column(
+            films.items.schema.get_field_index("created_at"), "created_at", pa.array(days, pa.timestamp("us", "UTC"))
+        )
         old = pa.array(np.argsort(order) < before)
         first, then = (_themes(chosen, films=films) for chosen in (items.filter(old), items))
-        rows.append({"measure": "themes kept, 10% new films", "with": f"{name}, {len(first)} themes", "value": len(first & then) / len(first)})
+        rows.append(
+            {"measure": "themes kept, 10% new films", "with": f"{name}, {len(first)} themes", "value": len(first & then) / len(first)}
+        )
     return rows
 
 

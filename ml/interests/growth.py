@@ -5,7 +5,7 @@ items' own times of appearing: every day goes through the same steps up to its o
 the same codes. Shapes: I items, C codes, L levels.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from ml.config.pipeline import InterestConfig
 from ml.ids import FloatArray, IntArray
 from ml.interests.codebook import Codebook, assign, empty_codebook, grow
 from ml.interests.exact import Floats, lots, on_grid
-from ml.interests.naming import choose_names, telling_phrases
+from ml.interests.naming import CodeName, choose_names, count_phrases, telling_phrases, true_names
 from ml.interests.phrases import Phrases
 
 # The phrases of the first so many items.
@@ -33,16 +33,16 @@ class Codes:
 def replay(vectors_ID: FloatArray, *, known_at_I: IntArray, phrases_of_first: PhrasesOfFirst, config: InterestConfig) -> Codes:
     """The codes of items in order of `known_at_I`, the instants they appeared at.
 
-    Codes are fitted at each of `boundaries`, named when they first have words for it and never renamed; items
-    after the last boundary are only assigned. The work is that of one fit times 1 / (1 - 1 / growth).
+    Codes are fitted at each of `boundaries` and named when they first have words for it. A name stays as long as it
+    is true; one that is not any more is another interest. Items after the last boundary are only
+    assigned. The work is that of one fit times 1 / (1 - 1 / growth).
     """
     exact_ID = on_grid(vectors_ID)
-    codebook, names = empty_codebook(exact_ID.shape[1]), list[str]()
+    codebook, names = empty_codebook(exact_ID.shape[1]), list[CodeName]()
     for end in boundaries(known_at_I, first=config.min_theme_catalogue, growth=config.theme_growth):
         codebook = grow(codebook, _sample(exact_ID[:end], limit=config.max_fitted_items), config=config)
-        if len(codebook) > sum(map(bool, names)):
-            names = _name(codebook, exact_ID[:end], phrases=phrases_of_first(end), names=names, config=config)
-    return Codes(names, codebook.parent_C, assign(codebook, exact_ID, levels=config.theme_levels))
+        names = _name(codebook, exact_ID[:end], phrases=phrases_of_first(end), names=names, config=config)
+    return Codes([name.text for name in names], codebook.parent_C, assign(codebook, exact_ID, levels=config.theme_levels))
 
 
 def boundaries(known_at_I: IntArray, *, first: int, growth: float) -> list[int]:
@@ -67,7 +67,8 @@ def _sample(exact_ID: Floats, *, limit: int) -> Floats:
     return exact_ID[np.sort(np.argsort(lots(exact_ID), kind="stable")[:limit])]
 
 
-def _name(codebook: Codebook, exact_ID: Floats, *, phrases: Phrases, names: list[str], config: InterestConfig) -> list[str]:
+def _name(codebook: Codebook, exact_ID: Floats, *, phrases: Phrases, names: Sequence[CodeName], config: InterestConfig) -> list[CodeName]:
     code_IL = assign(codebook, exact_ID, levels=config.theme_levels)
-    ranked = telling_phrases(phrases, code_IL=code_IL, parent_C=codebook.parent_C, min_items=config.min_items)
-    return choose_names(ranked, phrases=phrases, names=names)
+    counts = count_phrases(phrases, code_IL=code_IL, parent_C=codebook.parent_C)
+    ranked = telling_phrases(counts, min_items=config.min_items)
+    return choose_names(ranked, phrases=phrases, names=true_names(names, counts=counts))

@@ -15,7 +15,7 @@ from ml.config.pipeline import InterestConfig
 from ml.ids import BoolArray, FloatArray, IntArray
 from ml.interests.candidates import Candidates, candidates, num_carriers
 from ml.interests.phrases import Phrases
-from ml.interests.weights import specificity
+from ml.interests.weights import point_vectors, specificity
 
 # A longer phrase that covers this share of a phrase's items says the same more exactly.
 REDUNDANT_SHARE = 0.8
@@ -29,9 +29,9 @@ BLOCK = 8192
 def choose_keyphrases(phrases: Phrases, *, vectors_ID: FloatArray, has_point_I: BoolArray, config: InterestConfig) -> Candidates:
     """The best phrases as candidates, at most `max_keyphrases`, and per item its best `max_keyphrases_per_item`.
 
-    Score of a phrase in an item: log1p(count) x specificity x coherence squared (c-TF-IDF of
-    Grootendorst, arXiv 2203.05794, with items as classes). Items of `has_point_I` false
-    come first: a phrase that is their only hold is kept on all its items, even beyond the limit per item.
+    Score of a phrase in an item: log1p(count) x specificity x coherence squared x cosine of the item and the mean of
+    the phrase's items (c-TF-IDF of Grootendorst, arXiv 2203.05794, with items as classes, and meaning). Items of
+    `has_point_I` false come first: a phrase that is their only hold is kept on all its items, even beyond the limit per item.
     """
     score_IP = score_phrases(phrases, vectors_ID=vectors_ID)
     redundant_P = phrases.contained_share_P >= REDUNDANT_SHARE
@@ -50,7 +50,19 @@ def score_phrases(phrases: Phrases, *, vectors_ID: FloatArray) -> sp.csr_array:
     num_items_P = num_carriers(phrases.counts_NP)
     meaning_P = np.maximum(coherence(phrases.counts_NP, vectors_ID=vectors_ID), MIN_COHERENCE) ** 2
     score_P = specificity(num_items_P, num_items=phrases.counts_NP.shape[0]) * meaning_P
-    return sp.csr_array(phrases.counts_NP.log1p() @ sp.diags_array(score_P))
+    scores = sp.coo_array(phrases.counts_NP.log1p() @ sp.diags_array(score_P))
+    relevance = _relevance(scores.row, scores.col, counts_IP=phrases.counts_NP, vectors_ID=vectors_ID)
+    return sp.csr_array((scores.data * relevance, (scores.row, scores.col)), shape=scores.shape)
+
+
+def _relevance(item_O: IntArray, phrase_O: IntArray, *, counts_IP: sp.csr_array, vectors_ID: FloatArray) -> npt.NDArray[np.float64]:
+    """Cosine of an item's vector and the mean of those of a phrase's items, at least `MIN_COHERENCE`, shape [occurrences]."""
+    means_PD = point_vectors(sp.csr_array(counts_IP.astype(bool).astype(np.float64)), vectors_ID=vectors_ID)
+    cosine_O = np.zeros(len(item_O))
+    for start in range(0, len(item_O), BLOCK):
+        block = slice(start, start + BLOCK)
+        cosine_O[block] = (vectors_ID[item_O[block]] * means_PD[phrase_O[block]]).sum(axis=1, dtype=np.float64)
+    return np.maximum(cosine_O, MIN_COHERENCE)
 
 
 def coherence(counts_IP: sp.csr_array, *, vectors_ID: FloatArray) -> npt.NDArray[np.float64]:

@@ -4,12 +4,13 @@ Shapes: I items, P phrases, C codes, L levels.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow.compute as pc
 import scipy.sparse as sp
 
-from ml.ids import BoolArray, IntArray
+from ml.ids import IntArray
 from ml.interests.codebook import NO_CODE
 from ml.interests.exact import Floats
 from ml.interests.phrases import Phrases
@@ -24,7 +25,40 @@ MIN_LIFT = 1.3
 DIGITS = 9
 
 
-def telling_phrases(phrases: Phrases, *, code_IL: IntArray, parent_C: IntArray, min_items: int) -> list[IntArray]:
+@dataclass(frozen=True)
+class CodeName:
+    """What a code is called, and the keys of the phrases the name is made of; empty where no phrase tells it."""
+
+    text: str = ""
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PhraseCounts:
+    """Items of each code that hold each phrase, and the code's items; last comes the root, of which every item is."""
+
+    phrases: Phrases
+    count_CP: sp.csr_array
+    size_C: Floats
+    parent_C: IntArray
+
+    def shares(self, code: int, phrase_R: IntArray) -> Floats:
+        """Share of a code's items that hold each of some phrases, shape [R]; `NO_CODE` is the root."""
+        row = np.asarray(self.count_CP[[code]].toarray(), dtype=np.float64)[0]
+        share_R: Floats = row[phrase_R] / max(self.size_C[code], 1.0)
+        return share_R
+
+
+def count_phrases(phrases: Phrases, *, code_IL: IntArray, parent_C: IntArray) -> PhraseCounts:
+    """Counts over the items of `code_IL`, which are those of `phrases`."""
+    carried_IP = sp.csr_array(phrases.counts_NP.astype(bool).astype(np.float64))
+    member_CI = _members(code_IL, num_codes=len(parent_C))
+    root_1I = sp.csr_array(np.ones((1, len(code_IL))))
+    member_CI = sp.csr_array(sp.vstack([member_CI, root_1I], format="csr"))
+    return PhraseCounts(phrases, sp.csr_array(member_CI @ carried_IP), np.diff(member_CI.indptr).astype(np.float64), parent_C)
+
+
+def telling_phrases(counts: PhraseCounts, *, min_items: int) -> list[IntArray]:
     """The phrases of each code that `min_items` of its items hold, best first, at most `MAX_PHRASES`.
 
     Score: share of the code's items that hold the phrase x ln(1 + 1 / share of its parent's items that do), the
@@ -32,30 +66,35 @@ def telling_phrases(phrases: Phrases, *, code_IL: IntArray, parent_C: IntArray, 
     repetition is no theme, and within the parent. Phrases that the code holds hardly more often than its parent come
     last; one that shares a word with a better one is left out.
     """
-    carried_IP = sp.csr_array(phrases.counts_NP.astype(bool).astype(np.float64))
-    member_CI = _members(code_IL, num_codes=len(parent_C))
-    count_CP = sp.csr_array(member_CI @ carried_IP)
-    # The root, of which every item is, behind the codes: NO_CODE is its position from the end.
-    size_C = np.append(np.diff(member_CI.indptr), len(code_IL)).astype(np.float64)
-    count_CP = sp.csr_array(sp.vstack([count_CP, sp.csr_array(carried_IP.sum(axis=0)[None, :])], format="csr"))
-    words = pc.split_pattern(phrases.keys, " ").to_pylist()
-    return [
-        _distinct(_ranked(code, int(parent), count_CP=count_CP, size_C=size_C, min_items=min_items), words=words)
-        for code, parent in enumerate(parent_C)
-    ]
+    words = pc.split_pattern(counts.phrases.keys, " ").to_pylist()
+    return [_distinct(_ranked(code, counts=counts, min_items=min_items), words=words) for code in range(len(counts.parent_C))]
 
 
-def choose_names(ranked: Sequence[IntArray], *, phrases: Phrases, names: Sequence[str]) -> list[str]:
-    """The names of C codes: those of `names` that have one keep it, others get the first that is free, "" where no phrase tells them.
+def true_names(names: Sequence[CodeName], *, counts: PhraseCounts) -> list[CodeName]:
+    """The names that still hold; an empty one unless a code's items say most of its phrases more often than its parent's do."""
+    place_of = {key: place for place, key in enumerate(counts.phrases.keys.to_pylist())}
+    found = []
+    for code, name in enumerate(names):
+        phrase_R = np.array([place_of[key] for key in name.keys if key in place_of], dtype=np.int64)
+        is_held_R = counts.shares(code, phrase_R) > counts.shares(int(counts.parent_C[code]), phrase_R)
+        found.append(name if 2 * is_held_R.sum() > len(name.keys) else CodeName())
+    return found
+
+
+def choose_names(ranked: Sequence[IntArray], *, phrases: Phrases, names: Sequence[CodeName]) -> list[CodeName]:
+    """The names of C codes: those of `names` that have one keep it; others get the first that is free, or an empty one.
 
     A name is the best `NAME_PHRASES` phrases; where they are another code's already, the next phrase comes in.
     """
-    spelled = phrases.names.to_pylist()
-    taken, found = {name for name in names if name}, [*names, *[""] * (len(ranked) - len(names))]
+    keys, spelled = phrases.keys.to_pylist(), phrases.names.to_pylist()
+    taken, found = {name.text for name in names}, [*names, *[CodeName()] * (len(ranked) - len(names))]
     for code, best in enumerate(ranked):
-        if not found[code]:
-            found[code] = next((name for name in _possible([spelled[phrase] for phrase in best]) if name not in taken), "")
-            taken.add(found[code])
+        if not found[code].text:
+            possible = (
+                CodeName(SEPARATOR.join(spelled[one] for one in some), tuple(keys[one] for one in some)) for some in _possible(best)
+            )
+            found[code] = next((name for name in possible if name.text not in taken), CodeName())
+            taken.add(found[code].text)
     return found
 
 
@@ -65,15 +104,13 @@ def _members(code_IL: IntArray, *, num_codes: int) -> sp.csr_array:
     return sp.csr_array((np.ones(len(item)), (code_IL[item, level], item)), shape=(num_codes, len(code_IL)))
 
 
-def _ranked(code: int, parent: int, *, count_CP: sp.csr_array, size_C: Floats, min_items: int) -> IntArray:
-    row = slice(count_CP.indptr[code], count_CP.indptr[code + 1])
-    enough: BoolArray = count_CP.data[row] >= min_items
-    phrase_R, count_R = count_CP.indices[row][enough], count_CP.data[row][enough]
-    above_R = np.asarray(count_CP[[parent]].toarray())[0, phrase_R] / size_C[parent]
-    share_R = count_R / max(size_C[code], 1.0)
+def _ranked(code: int, *, counts: PhraseCounts, min_items: int) -> IntArray:
+    row = slice(counts.count_CP.indptr[code], counts.count_CP.indptr[code + 1])
+    phrase_R = counts.count_CP.indices[row][counts.count_CP.data[row] >= min_items].astype(np.int64)
+    share_R, above_R = counts.shares(code, phrase_R), counts.shares(int(counts.parent_C[code]), phrase_R)
     score_R = np.round(share_R * np.log1p(1.0 / above_R), DIGITS)
     is_common_R = share_R < MIN_LIFT * above_R
-    ranked: IntArray = phrase_R[np.lexsort((phrase_R, -score_R, is_common_R))].astype(np.int64)
+    ranked: IntArray = phrase_R[np.lexsort((phrase_R, -score_R, is_common_R))]
     return ranked
 
 
@@ -91,7 +128,7 @@ def _overlap(left: Sequence[str], right: Sequence[str]) -> bool:
     return not set(left).isdisjoint(right) or whole_left in whole_right or whole_right in whole_left
 
 
-def _possible(spelled: Sequence[str]) -> list[str]:
-    """Names a code may have, best first: one phrase after another in the last place, then all on top of each other."""
-    head = list(spelled[: NAME_PHRASES - 1])
-    return [SEPARATOR.join([*head, last]) for last in spelled[len(head) :]] or ([SEPARATOR.join(head)] if head else [])
+def _possible(best: IntArray) -> list[list[int]]:
+    """The phrases a name may be made of, best first: the last of them gives way to one after another."""
+    head = [int(phrase) for phrase in best[: NAME_PHRASES - 1]]
+    return [[*head, int(last)] for last in best[len(head) :]] or ([head] if head else [])
