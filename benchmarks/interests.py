@@ -1,8 +1,8 @@
 """Do the simulated interests come back? Found user interests against the truth the sample's simulator wrote.
 
-AUC of user x theme weights and precision of a user's five strongest, beside the
-same profiles dealt to other users (chance) and beside counting the tags of the
-items a user met. Seeds 11 to 13 were never looked at while settings were chosen.
+AUC of user x theme weights and precision of a user's five strongest, beside the same
+profiles without semantic tokens, dealt to other users (chance) and beside counting the tags of the
+items a user met. A semantic token's weight is shared out among its words. Seeds 11 to 13 were never looked at while settings were chosen.
 
 python -m benchmarks.interests [--quick] [--json FILE]
 """
@@ -21,9 +21,17 @@ from benchmarks.report import Options, Row, parse_options, publish
 from examples.shop.simulate import SampleSettings, write_sample
 from examples.shop.truth import Truth, interest_auc, read_truth
 from ml.config import DatasetHome
+from ml.config.pipeline import InterestConfig, ReviewConfig, TextConfig
 from ml.contracts.behaviour import INTERACTIONS, ITEMS
-from ml.contracts.meaning import INTEREST_POINTS, USER_INTERESTS
+from ml.contracts.meaning import INTEREST_POINTS, ITEM_EMBEDDINGS, REVIEW_SIGNALS, REVIEWER_SIGNALS, USER_INTERESTS
 from ml.contracts.store import TableStore
+from ml.days import as_of
+from ml.interests.naming import SEPARATOR
+from ml.interests.points import find_interests
+from ml.interests.profiles import weigh_user_interests
+from ml.reviews.weighing import weigh_interactions
+from ml.text.cache import EmbeddingCache, embed
+from ml.text.encoder import load_encoder
 
 PROGRAM = Path(sys.executable).with_name("interest-graph")
 SEEDS = (7, 11, 12, 13)
@@ -44,10 +52,17 @@ def measure(settings: SampleSettings) -> list[Row]:
         subprocess.run([PROGRAM, "run", "--dataset", str(dataset_file)], env=environ, check=True, capture_output=True)  # noqa: S603
         truth = read_truth(dataset_file.parent)
         store = TableStore(DatasetHome(home, "shop").tables)
-        ours_UT = found_scores(store, truth=truth, settings=settings)
+        points, profiles = store.read(INTEREST_POINTS, day=settings.last_day), store.read(USER_INTERESTS, day=settings.last_day)
+        ours_UT = found_scores(points, profiles, truth=truth)
+        plain_UT = found_scores(*without_themes(store, home=DatasetHome(home, "shop"), settings=settings), truth=truth)
         counted_UT = counted_scores(store, truth=truth, settings=settings)
     dealt_UT = np.random.default_rng(0).permutation(ours_UT)
-    profiles = {"ours": ours_UT, "tags of the items met, counted": counted_UT, "ours, dealt to other users": dealt_UT}
+    scores = {
+        "ours": ours_UT,
+        "ours, without semantic tokens": plain_UT,
+        "tags of the items met, counted": counted_UT,
+        "ours, dealt to other users": dealt_UT,
+    }
     return [
         {
             "seed": settings.seed,
@@ -55,16 +70,39 @@ def measure(settings: SampleSettings) -> list[Row]:
             "AUC": interest_auc(truth, scores_UT, day=settings.last_day),
             "precision of the top 5": top_precision(truth, scores_UT, settings=settings),
         }
-        for name, scores_UT in profiles.items()
+        for name, scores_UT in scores.items()
     ]
 
 
-def found_scores(store: TableStore, *, truth: Truth, settings: SampleSettings) -> np.ndarray:
-    """Our user interests as themes, shape [U, T]."""
-    found = store.read(USER_INTERESTS, day=settings.last_day).select(["user_id", "interest_id", "weight"])
-    points = store.read(INTEREST_POINTS, day=settings.last_day).select(["interest_id", "name"])
-    named = found.join(points, "interest_id")
-    return truth.theme_scores(named.column("user_id").to_pylist(), named.column("name").to_pylist(), named.column("weight").to_pylist())
+def found_scores(points: pa.Table, profiles: pa.Table, *, truth: Truth) -> np.ndarray:
+    """User interests as themes, shape [U, T]."""
+    named = profiles.select(["user_id", "interest_id", "weight"]).join(points.select(["interest_id", "name"]), "interest_id")
+    words = pc.split_pattern(named.column("name").combine_chunks(), SEPARATOR)
+    row = pc.list_parent_indices(words)
+    weight = pc.divide(named.column("weight"), pc.list_value_length(words)).combine_chunks()
+    users = named.column("user_id").combine_chunks().take(row)
+    return truth.theme_scores(users.to_pylist(), words.flatten().to_pylist(), weight.take(row).to_pylist())
+
+
+def without_themes(store: TableStore, *, home: DatasetHome, settings: SampleSettings) -> tuple[pa.Table, pa.Table]:
+    """Interest points and user interests of the same day, as they would be with `theme_weight` 0."""
+    day, config, encoder = settings.last_day, InterestConfig(theme_weight=0.0), load_encoder(TextConfig())
+    cache = EmbeddingCache(home.embedding_cache, space=encoder.space)
+    points, item_interests = find_interests(
+        store.read(ITEMS, day=day),
+        item_embeddings=store.read(ITEM_EMBEDDINGS, day=day),
+        config=config,
+        language="auto",
+        name_vectors=lambda names: embed(names, encoder=encoder, cache=cache).vectors_ND,
+    )
+    weighed = weigh_interactions(
+        store.read_history(INTERACTIONS, through=day),
+        review_signals=store.read(REVIEW_SIGNALS, day=day),
+        reviewer_signals=store.read(REVIEWER_SIGNALS, day=day),
+        config=ReviewConfig(),
+        as_of=as_of(day),
+    )
+    return points, weigh_user_interests(weighed, item_interests=item_interests, config=config, as_of=as_of(day))
 
 
 def counted_scores(store: TableStore, *, truth: Truth, settings: SampleSettings) -> np.ndarray:
