@@ -21,6 +21,7 @@ NAME_PHRASES = 3
 MAX_PHRASES = 12
 # Times more often than in its parent that a phrase should stand in a code; others come last.
 MIN_LIFT = 1.3
+ROUNDING = 1e-9
 # Scores closer than this are equal, whatever the order of summation; then the phrase's key decides.
 DIGITS = 9
 
@@ -71,13 +72,13 @@ def telling_phrases(counts: PhraseCounts, *, min_items: int) -> list[IntArray]:
 
 
 def true_names(names: Sequence[CodeName], *, counts: PhraseCounts) -> list[CodeName]:
-    """The names that still hold; an empty one unless a code's items say most of its phrases more often than its parent's do."""
+    """The names that still hold; an empty one unless a code's items say its phrases, taken together, more often than its parent's do."""
     place_of = {key: place for place, key in enumerate(counts.phrases.keys.to_pylist())}
     found = []
     for code, name in enumerate(names):
         phrase_R = np.array([place_of[key] for key in name.keys if key in place_of], dtype=np.int64)
-        is_held_R = counts.shares(code, phrase_R) > counts.shares(int(counts.parent_C[code]), phrase_R)
-        found.append(name if 2 * is_held_R.sum() > len(name.keys) else CodeName())
+        said, said_above = (counts.shares(place, phrase_R).sum() for place in (code, int(counts.parent_C[code])))
+        found.append(name if said > said_above + ROUNDING else CodeName())
     return found
 
 
