@@ -5,8 +5,8 @@ has, by the likest films of the other four folds; TF-IDF keywords under the same
 words. mAP is the mean over labels of the average precision over films. Coherence: normalised pointwise
 mutual information (Bouma, GSCL 2009) of the five first words of each theme of the last level, over films, beside
 k-means with as many clusters and c-TF-IDF words. Stability: the share of themes whose id and name are still there when
-a tenth of the films is new, replayed and fitted from nothing. Weights and the naming rule were set by hand on films of
-even id of movielens (`tuned`); those of odd id and the Chinese films were only measured.
+a tenth of the films is new, replayed and fitted from nothing. Weights were set by hand on films of even id of movielens
+(`tuned`), the naming rule on all films; mAP of those of odd id was only measured.
 
 python -m benchmarks.interest_points [--quick] [--json FILE]
 """
