@@ -42,6 +42,8 @@ def served(folder: Path) -> Iterator[str]:
         if subprocess.run(["id", "postgres"], capture_output=True, check=False).returncode != 0:
             pytest.skip("there is no user postgres for the server to run as")
         shutil.chown(folder, "postgres")
+        if subprocess.run([*as_user, "test", "-w", str(folder)], check=False, cwd="/").returncode != 0:
+            pytest.skip(f"the user postgres may not enter {folder.parent}")
     program = [*as_user, postgres_program("initdb"), "-D", str(folder / "data"), "-U", "owner", "--auth=trust", "--no-sync"]
     subprocess.run(program, check=True, capture_output=True, cwd="/")
     server = [*as_user, postgres_program("pg_ctl"), "-D", str(folder / "data"), "-w"]
