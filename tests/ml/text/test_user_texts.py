@@ -1,5 +1,6 @@
 """A user's own words as one vector: decayed, normalised, nothing from the future."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -87,8 +88,9 @@ def test_nobody_wrote_anything(embed_texts) -> None:
 
 def test_texts_that_cancel_out_leave_the_newest(tmp_path, hash_encoder) -> None:
     class Opposite(hash_encoder):
-        def encode(self, texts, *, progress=None):
-            return np.array([[1.0 if text == "yes" else -1.0, *[0.0] * 7] for text in texts], dtype=np.float32)
+        def encode(self, texts, *, kind="document", progress=None):
+            vectors_ND = np.array([[1.0 if text == "yes" else -1.0, *[0.0] * 7] for text in texts], dtype=np.float32)
+            return replace(super().encode(texts, kind=kind, progress=progress), vectors_ND=vectors_ND)
 
     encoder = Opposite()
     table, _ = embed_user_texts(
