@@ -20,6 +20,11 @@ FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 
 
+def pair_starts(left_N: IntArray, right_N: IntArray) -> IntArray:
+    """Where each pair begins in rows sorted by left, then right; positions are 0 and above."""
+    return np.flatnonzero((np.diff(left_N, prepend=-1) != 0) | (np.diff(right_N, prepend=-1) != 0))
+
+
 class Vocabulary:
     """A sorted, immutable set of ids and their positions 0..len-1."""
 

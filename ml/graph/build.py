@@ -16,7 +16,7 @@ from ml.contracts import check_no_leakage
 from ml.decay import decay_factors
 from ml.graph.grouping import rows_by_edge_type
 from ml.graph.interest_graph import Edges, EdgeType, InterestGraph
-from ml.ids import IntArray, Vocabulary
+from ml.ids import IntArray, Vocabulary, pair_starts
 
 INTERACTED = EdgeType("user", "interacted", "item")
 DISLIKED = EdgeType("user", "disliked", "item")
@@ -88,7 +88,7 @@ def _net_weights(
     item_N = vocabularies["item"].positions(interactions.column("item_id"))
     order = np.lexsort((weight_N, item_N, user_N))
     user_N, item_N = user_N[order], item_N[order]
-    starts = np.flatnonzero((np.diff(user_N, prepend=-1) != 0) | (np.diff(item_N, prepend=-1) != 0))
+    starts = pair_starts(user_N, item_N)
     if not len(starts):
         return user_N, item_N, weight_N
     net_M, gross_M = np.add.reduceat(weight_N[order], starts), np.add.reduceat(np.abs(weight_N[order]), starts)

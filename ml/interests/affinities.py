@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from ml.contracts.contract import TIMESTAMP
 from ml.decay import decay_by_age, decay_factors
-from ml.ids import BoolArray, IntArray, Vocabulary
+from ml.ids import BoolArray, IntArray, Vocabulary, pair_starts
 
 # Likes and dislikes that cancel leave rounding errors, not interests.
 ROUNDING = 1e-9
@@ -53,7 +53,7 @@ def pair_affinities(interactions: pa.Table, *, users: Vocabulary, items: Vocabul
     # Every column that sums depend on, so that the order of rows never shows.
     order = np.lexsort((weight_N, last_N, item_N[known_N], user_N))
     user_N, item_N, last_N = user_N[order], item_N[known_N][order], last_N[order]
-    starts = np.flatnonzero((np.diff(user_N, prepend=-1) != 0) | (np.diff(item_N, prepend=-1) != 0))
+    starts = pair_starts(user_N, item_N)
     last_M = np.maximum.reduceat(last_N, starts)
     age_N = np.repeat(last_M, np.diff(starts, append=len(order))) - last_N
     net_M = np.add.reduceat(weight_N[order] * decay_by_age(age_N, half_life_days=half_life_days), starts)

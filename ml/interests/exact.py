@@ -9,6 +9,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from ml.ids import FloatArray, IntArray
+from ml.splitmix import GAMMA, mix
 
 Floats = npt.NDArray[np.float64]
 
@@ -16,8 +17,6 @@ Floats = npt.NDArray[np.float64]
 STEP = 2.0**-22
 # Squared distances are rounded to this before they are summed over items.
 DISTANCE_STEP = 2.0**-20
-# Odd 64-bit numbers of the splitmix64 generator (Steele, Lea & Flood, OOPSLA 2014).
-_GAMMA, _MIX_1, _MIX_2 = (np.uint64(number) for number in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 BLOCK = 8192
 
 
@@ -59,12 +58,6 @@ def lots(vectors_ID: Floats) -> Floats:
     A draw by these lots changes with one vector more or less only where that one is drawn.
     """
     numbers_ID = np.rint(vectors_ID / STEP).astype(np.int64).astype(np.uint64)
-    weights_D = _mix(np.arange(1, vectors_ID.shape[1] + 1, dtype=np.uint64) * _GAMMA) | np.uint64(1)
-    mixed_I = _mix((numbers_ID * weights_D).sum(axis=1, dtype=np.uint64))
+    weights_D = mix(np.arange(1, vectors_ID.shape[1] + 1, dtype=np.uint64) * np.uint64(GAMMA)) | np.uint64(1)
+    mixed_I = mix((numbers_ID * weights_D).sum(axis=1, dtype=np.uint64))
     return ((mixed_I >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
-
-
-def _mix(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    numbers = (numbers ^ (numbers >> np.uint64(30))) * _MIX_1
-    numbers = (numbers ^ (numbers >> np.uint64(27))) * _MIX_2
-    return numbers ^ (numbers >> np.uint64(31))

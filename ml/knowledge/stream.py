@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.ids import BoolArray, IntArray
+from ml.words.texts import whole_texts
 
 # Between words these are read over: "Spider-Man" is "Spider Man", "汤姆·克鲁斯" is "汤姆•克鲁斯".
 WORD = r"^[\p{L}\p{M}\p{N}]"
@@ -56,8 +57,7 @@ def fold(words: pa.Array) -> pa.Array:
 
 
 def _spaced(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
-    array = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
-    text = pc.utf8_normalize(pc.fill_null(array.cast(pa.string()), ""), form="NFKC")
+    text = pc.utf8_normalize(whole_texts(texts), form="NFKC")
     text = pc.replace_substring_regex(text, pattern=r"[\r\n]+", replacement=" ¶ ")
     return pc.replace_substring_regex(text, pattern=r"(\p{Han}|[^\p{L}\p{M}\p{N}\s])", replacement=r" \1 ")
 

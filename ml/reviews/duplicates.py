@@ -5,17 +5,16 @@ Datasets", ch. 3. Shapes: N texts, T shingles in all texts, H hashes, B bands.
 """
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from ml.ids import BoolArray, IntArray
 from ml.reviews.grams import character_grams
+from ml.splitmix import GAMMA, Words, mix
 
 _HASHES, _BANDS = 64, 16
 # Short texts are alike by chance.
 FEWEST_SHINGLES = 12
 _NEVER = np.iinfo(np.int64).max
-_Words = npt.NDArray[np.uint64]
 
 
 def twin_moments(texts: pa.Array | pa.ChunkedArray, *, at_N: IntArray, author_N: IntArray, item_N: IntArray, likeness: float) -> IntArray:
@@ -39,7 +38,7 @@ def twin_moments(texts: pa.Array | pa.ChunkedArray, *, at_N: IntArray, author_N:
     return moment_N
 
 
-def _signatures(texts: pa.Array | pa.ChunkedArray) -> tuple[IntArray, _Words]:
+def _signatures(texts: pa.Array | pa.ChunkedArray) -> tuple[IntArray, Words]:
     """Rows of texts long enough, and the smallest of each hash over their shingles, shape [L, H]."""
     grams = character_grams(texts, longest=3)
     is_shingle = np.asarray([len(name) == 5 for name in grams.names.to_pylist()], dtype=np.bool_)
@@ -60,21 +59,18 @@ def _stable_hash(name: str) -> int:
     return sum(ord(character) << (21 * place) for place, character in enumerate(name[2:]))
 
 
-def _mixed(value_V: _Words, number: int) -> _Words:
-    """The `number`-th hash of each value: splitmix64 (Steele et al., OOPSLA 2014) of the value and the number."""
-    mixed = value_V + np.uint64((0x9E3779B97F4A7C15 * (number + 1)) % 2**64)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(mixed ^ (mixed >> np.uint64(31)), dtype=np.uint64)
+def _mixed(value_V: Words, number: int) -> Words:
+    """The `number`-th hash of each value: splitmix64 of the value and the number."""
+    return mix(value_V + np.uint64((GAMMA * (number + 1)) % 2**64))
 
 
-def _first_of_group(band: _Words) -> IntArray:
+def _first_of_group(band: Words) -> IntArray:
     """The oldest row of those with the same band, shape [L]; rows are oldest first."""
     _, first, group = np.unique(band, axis=0, return_index=True, return_inverse=True)
     return np.asarray(first[group.ravel()], dtype=np.int64)
 
 
-def _are_alike(signatures_LH: _Words, first_L: IntArray, *, likeness: float) -> BoolArray:
+def _are_alike(signatures_LH: Words, first_L: IntArray, *, likeness: float) -> BoolArray:
     alike_L = (signatures_LH == signatures_LH[first_L]).mean(axis=1) >= likeness
     return np.asarray(alike_L & (first_L != np.arange(len(first_L))), dtype=np.bool_)
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.ids import IntArray
+from ml.words.texts import whole_texts
 from ml.words.tokens import tokenise
 
 WORD, CHARACTERS = "w:", "c:"
@@ -50,8 +51,7 @@ def character_grams(texts: pa.Array | pa.ChunkedArray, *, longest: int = 3) -> G
 
 def _characters(texts: pa.Array | pa.ChunkedArray) -> tuple[IntArray, IntArray]:
     """Code points of all texts in a row, and whose they are, both shape [C]."""
-    array = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
-    lower = pc.utf8_lower(pc.utf8_normalize(pc.fill_null(array.cast(pa.string()), ""), form="NFKC"))
+    lower = pc.utf8_lower(pc.utf8_normalize(whole_texts(texts), form="NFKC"))
     squeezed = pc.utf8_trim_whitespace(pc.replace_substring_regex(lower, pattern=r"\s+", replacement=" "))
     lengths_N = np.asarray(pc.utf8_length(squeezed), dtype=np.int64)
     joined = "".join(squeezed.to_pylist())

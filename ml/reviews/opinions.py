@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ml.contracts.contract import TIMESTAMP
-from ml.ids import BoolArray, IntArray, Vocabulary
+from ml.ids import BoolArray, IntArray, Vocabulary, pair_starts
 
 Floats = npt.NDArray[np.float64]
 
@@ -62,7 +62,7 @@ def opinions(interactions: pa.Table, *, as_of: datetime) -> Opinions:
     at_N = np.asarray(interactions.column("last_event_at").cast(TIMESTAMP).cast(pa.int64()), dtype=np.int64)
     order = np.lexsort((weight_N, item_N, user_N))
     user_N, item_N = user_N[order], item_N[order]
-    starts = np.flatnonzero((np.diff(user_N, prepend=-1) != 0) | (np.diff(item_N, prepend=-1) != 0))
+    starts = pair_starts(user_N, item_N)
     if not len(starts):
         return Opinions(users, items, user_N, item_N, weight_N, at_N, as_of)
     net_M = np.add.reduceat(weight_N[order], starts)

@@ -21,7 +21,7 @@ from ml.contracts.files import write_parquet, write_text
 from ml.contracts.spaces import require_same_space
 from ml.contracts.vectors import matrix_to_vectors, vectors_to_matrix
 from ml.ids import BoolArray, FloatArray, IntArray
-from ml.text.encoder import Encoded, Encoder, Kind, Progress
+from ml.text.encoder import Encoded, Encoder, Kind, Progress, shifted
 from ml.text.space import EmbeddingSpace
 
 _LOG = logging.getLogger(__name__)
@@ -172,7 +172,7 @@ def embed(
     for start in range(0, len(missing), _CHUNK):
         rows = missing[start : start + _CHUNK]
         before = len(distinct) - len(missing) + start
-        told = _shifted(progress, before=before, total=len(distinct))
+        told = shifted(progress, before=before, total=len(distinct))
         found = encoder.encode([distinct[row] for row in rows], kind=kind, progress=told)
         cache.add(hashes.take(pa.array(rows)), found)
         _set_rows(kept, rows, found, slice(None))
@@ -185,9 +185,3 @@ def embed(
         num_cut_texts=int(np.count_nonzero(kept.num_cut_N)),
         seconds=time.perf_counter() - started,
     )
-
-
-def _shifted(progress: Progress | None, *, before: int, total: int) -> Progress | None:
-    if progress is None:
-        return None
-    return lambda done, _total: progress(before + done, total)

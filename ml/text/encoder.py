@@ -144,7 +144,7 @@ class TransformerEncoder:
         distinct = list(dict.fromkeys(texts))
         row_of = {text: row for row, text in enumerate(distinct)}
         parts = [
-            self._encode_window(distinct[start : start + _WINDOW], kind=kind, progress=_later(progress, before=start, total=len(distinct)))
+            self._encode_window(distinct[start : start + _WINDOW], kind=kind, progress=shifted(progress, before=start, total=len(distinct)))
             for start in range(0, len(distinct), _WINDOW)
         ]
         rows = np.fromiter((row_of[text] for text in texts), dtype=np.int64, count=len(texts))
@@ -225,7 +225,8 @@ def _on(device: str, tensor: torch.Tensor) -> torch.Tensor:
     return tensor.pin_memory().to(device, non_blocking=True) if device != "cpu" else tensor
 
 
-def _later(progress: Progress | None, *, before: int, total: int) -> Progress | None:
+def shifted(progress: Progress | None, *, before: int, total: int) -> Progress | None:
+    """The same told of a part that begins behind `before` of `total` texts."""
     return None if progress is None else lambda done, _: progress(before + done, total)
 
 

@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from ml.ids import IntArray
 from ml.text.batches import TokenizedTexts
@@ -129,6 +127,10 @@ def prepare_packing(network: Any, *, longest: int, ids: npt.NDArray[np.int64]) -
     Asked of the network itself with three texts drawn from `ids`, one of them of `longest` tokens: attention with a
     bias of its own is not what packs compute, and shows there.
     """
+    # Imported with the first model: look-ups that encode nothing need none of it.
+    from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS  # noqa: PLC0415
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS  # noqa: PLC0415
+
     ALL_ATTENTION_FUNCTIONS.register(ATTENTION, attend_within_texts)
     ALL_MASK_ATTENTION_FUNCTIONS.register(ATTENTION, lambda *_, **__: None)
     texts = [np.resize(ids, length) for length in (longest, max(1, longest // 5), 3)]

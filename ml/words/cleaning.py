@@ -11,6 +11,8 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml.words.texts import whole_texts
+
 # Longer texts are dumps, not descriptions.
 MAX_CHARACTERS = 100_000
 # A sign may follow itself so often ("soooo good!!!!"), a word or phrase likewise.
@@ -41,8 +43,7 @@ def clean_texts(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
     Markup is dropped and its entities are read, invisible and control signs go, white space is one space or one line
     feed, what repeats more often than anybody means it is shortened, and at most `MAX_CHARACTERS` stay.
     """
-    text = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
-    text = pc.utf8_slice_codeunits(pc.fill_null(text.cast(pa.string()), ""), 0, MAX_CHARACTERS)
+    text = pc.utf8_slice_codeunits(whole_texts(texts), 0, MAX_CHARACTERS)
     text = _where(text, r"[<&]", _without_markup)
     text = pc.utf8_normalize(text, form="NFKC")
     for pattern, replacement in (

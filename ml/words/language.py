@@ -4,6 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml.words.texts import whole_texts
+
 ENGLISH, CHINESE, MIXED, OTHER = "en", "zh", "mixed", "other"
 # A word of one language in a text of the other does not make it mixed. A Han sign says about as much as two letters or more.
 MIN_SHARE = 0.1
@@ -12,8 +14,7 @@ LETTERS_PER_HAN = 3.0
 
 def languages(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
     """`en`, `zh`, `mixed` or `other` (no letter of either script) of each text, string, shape [N]; null is the empty text."""
-    text = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
-    text = pc.fill_null(text.cast(pa.string()), "")
+    text = whole_texts(texts)
     han = np.asarray(pc.count_substring_regex(text, pattern=r"\p{Han}"), dtype=np.float64) * LETTERS_PER_HAN
     latin = np.asarray(pc.count_substring_regex(text, pattern=r"\p{Latin}"), dtype=np.float64)
     share = han / np.maximum(han + latin, 1.0)

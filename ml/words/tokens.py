@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from ml.ids import BoolArray, IntArray
 from ml.words.chinese import segment_chinese
+from ml.words.texts import whole_texts
 from ml.words.word_lists import load_words
 
 LANGUAGES = ("en", "zh", "auto")
@@ -60,8 +61,7 @@ def can_stand_alone(words: pa.Array) -> BoolArray:
 
 
 def _spaced(texts: pa.Array | pa.ChunkedArray, *, han: bool) -> pa.Array:
-    array = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
-    text = pc.utf8_lower(pc.utf8_normalize(pc.fill_null(array.cast(pa.string()), ""), form="NFKC"))
+    text = pc.utf8_lower(pc.utf8_normalize(whole_texts(texts), form="NFKC"))
     for pattern, replacement in (
         (r"’", "'"),
         (r"'s\b", ""),
