@@ -32,12 +32,12 @@ from ml.contracts.store import TableStore
 from ml.evaluation.harness import Evaluation, evaluate
 from ml.evaluation.intervals import bootstrap_means, percentile_interval
 from ml.evaluation.metrics import MetricArray
+from ml.evaluation.split import TimeSplit, global_time_split
 from ml.evaluation.truth import held_out
 from ml.models.inputs import ModelInputs
 from ml.models.interest_gnn import InterestGNN
 from ml.models.recommender import Recommender
 from ml.training.candidate import TrainingTables
-from ml.training.split import TimeSplit, global_time_split
 from ml.training.trial import baselines
 
 REAL_SETS = ("movielens", "douban-zh", "musical-instruments")

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
+from ml.checkpoints import Checkpoint, Checkpoints
 from ml.config.pipeline import ModelConfig
-from ml.models.checkpoints import Checkpoint, Checkpoints
 from ml.models.loss import sampled_softmax_loss
 from ml.models.network import InterestNetwork
 from ml.models.propagation import Vectors

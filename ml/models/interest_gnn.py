@@ -13,9 +13,9 @@ import numpy.typing as npt
 import scipy.sparse as sp
 import torch
 
+from ml.checkpoints import Checkpoints
 from ml.config.pipeline import ModelConfig
 from ml.ids import FloatArray, IntArray
-from ml.models.checkpoints import Checkpoints
 from ml.models.device import resolve_device
 from ml.models.fingerprints import fingerprint_of
 from ml.models.fitting import Epoch, Progress, best_epoch, train

@@ -21,7 +21,7 @@ def test_only_what_computes_is_followed() -> None:
     text = followed("text")
     assert {"orchestration.assets.text", "ml.text.encoder", "ml.text.cache", "ml.text.pooling"} <= text
     assert not any(name.startswith(("ml.models", "ml.config", "ml.errors", "orchestration.scope")) for name in text)
-    assert {"ml.models.convolution", "ml.training.split", "ml.evaluation.gate", "ml.graph.build"} <= followed("model")
+    assert {"ml.models.convolution", "ml.evaluation.split", "ml.evaluation.gate", "ml.graph.build"} <= followed("model")
     assert "monitoring.drift" in followed("monitoring")
 
 

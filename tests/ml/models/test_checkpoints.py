@@ -13,10 +13,10 @@ import pytest
 import scipy.sparse as sp
 import torch
 
+from ml.checkpoints import Checkpoint, Checkpoints
 from ml.config.pipeline import ModelConfig
 from ml.graph.interest_graph import EdgeType, InterestGraph
 from ml.ids import Vocabulary
-from ml.models.checkpoints import Checkpoint, Checkpoints
 from ml.models.fingerprints import fingerprint_of
 from ml.models.inputs import ModelInputs
 from ml.models.interest_gnn import InterestGNN

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ml.config.pipeline import EvaluationConfig
 from ml.contracts.contract import TIMESTAMP
 from ml.errors import EvaluationError
-from ml.training.split import TimeSplit, global_time_split
+from ml.evaluation.split import TimeSplit, global_time_split
 from tests.ml.evaluation.interaction_rows import at, interactions
 
 CONFIG = EvaluationConfig(test_share=0.1, validation_share=0.2)
