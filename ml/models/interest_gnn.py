@@ -13,12 +13,13 @@ import numpy.typing as npt
 import scipy.sparse as sp
 import torch
 
-from ml.checkpoints import Checkpoints
 from ml.config.pipeline import ModelConfig
+from ml.epochs.checkpoints import Checkpoints
+from ml.epochs.course import Epoch, Progress, best_epoch
 from ml.ids import FloatArray, IntArray
 from ml.models.device import resolve_device
 from ml.models.fingerprints import fingerprint_of
-from ml.models.fitting import Epoch, Progress, best_epoch, train
+from ml.models.fitting import train
 from ml.models.inputs import ModelInputs
 from ml.models.network import InterestNetwork
 from ml.models.network_state import NetworkState, start_from

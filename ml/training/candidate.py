@@ -23,11 +23,11 @@ import pyarrow.parquet as pq
 from ml.config import PipelineConfig
 from ml.config.pipeline import ModelConfig
 from ml.contracts.files import write_parquet, write_text
+from ml.epochs.course import Epoch
 from ml.errors import EvaluationError, ReleaseError
 from ml.evaluation.split import TimeSplit, global_time_split
 from ml.evaluation.truth import held_out
 from ml.ids import IntArray, Vocabulary
-from ml.models.fitting import Epoch
 from ml.models.inputs import ModelInputs
 from ml.models.interest_gnn import InterestGNN
 from ml.training.inputs import build_inputs

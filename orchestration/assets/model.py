@@ -161,7 +161,7 @@ def training_metadata(found: TrainingOutcome) -> dict[str, dg.MetadataValue | st
     if isinstance(found, NoCandidate):
         return {"no candidate": found.reason}
     series = {"loss": [epoch.loss for epoch in found.history]}
-    validation = [epoch.validation_ndcg for epoch in found.history if epoch.validation_ndcg is not None]
+    validation = [epoch.validation for epoch in found.history if epoch.validation is not None]
     if validation:
         series["validation NDCG@10"] = validation
     relations = found.evaluated.model.relation_weights

@@ -170,7 +170,7 @@ def _become_a_run(asked: Mapping[str, Any]) -> None:
 def _count_work(file: Path, *, chunk: int) -> None:
     """Note every chunk of texts and every epoch that is begun to be kept, before it is."""
     import ml.text.cache
-    from ml.checkpoints import Checkpoints
+    from ml.epochs.checkpoints import Checkpoints
     from ml.text.encoder import TransformerEncoder
 
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

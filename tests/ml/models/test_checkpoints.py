@@ -13,8 +13,8 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from ml.checkpoints import Checkpoint, Checkpoints
 from ml.config.pipeline import ModelConfig
+from ml.epochs.checkpoints import Checkpoint, Checkpoints
 from ml.graph.interest_graph import EdgeType, InterestGraph
 from ml.ids import Vocabulary
 from ml.models.fingerprints import fingerprint_of

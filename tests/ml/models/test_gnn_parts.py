@@ -7,8 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ml.epochs.course import Epoch, best_epoch
 from ml.models.adjacency import SparseProduct, normalize_symmetric, to_torch
-from ml.models.fitting import Epoch, best_epoch, rows
+from ml.models.fitting import rows
 from ml.models.loss import sampled_softmax_loss
 from ml.models.propagation import TypedPropagation
 from ml.models.relations import relations_of

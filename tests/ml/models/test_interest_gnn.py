@@ -210,7 +210,7 @@ def test_it_stops_early_and_goes_back_to_the_best_epoch() -> None:
     inputs, withheld_U = two_tastes()
     validation_UI = sp.csr_array((np.ones(48), (np.arange(48), withheld_U)), shape=(48, 16))
     model = fit(inputs, config=SMALL.model_copy(update={"epochs": 60, "patience": 3}), validation_UI=validation_UI)
-    figures = [epoch.validation_ndcg for epoch in model.history]
+    figures = [epoch.validation for epoch in model.history]
     best = int(np.argmax(figures)) + 1
     assert len(figures) == best + 3 < 60
     assert model.chosen_config.epochs == best
