@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from ml.contracts import CONTRACTS
 from ml.errors import MissingTableError, UnknownIdError
 from ml.ranking.query import answer_query
-from orchestration.assets.text import open_encoder
+from orchestration.encoders import encoder_of_day
 from orchestration.scope import Scope
 
 
@@ -83,7 +83,8 @@ def popular_items(scope: Scope, *, k: int, day: date | None) -> list[dict[str, A
 
 def query_answers(scope: Scope, query: str, *, k: int, day: date | None) -> list[dict[str, Any]]:
     """Items whose meaning is nearest to a text, each with the interest points that match."""
-    encoder, _ = open_encoder(scope)
+    day = day or newest_partition(scope, "item_embeddings")
+    encoder = encoder_of_day(scope, day)
     ranked = answer_query(
         encoder.encode([query], kind="query").vectors_ND[0],
         space_id=encoder.space.space_id,

@@ -1,13 +1,14 @@
-"""What assets hand over, by name: contract tables and candidates, each with its digest, its reader and its writer.
+"""What assets hand over, by name: contract tables, candidates and encoders, each with its digest, its reader and its writer.
 
 Assets read and write here, not through Dagster's input loading: a run over several
 days needs each day's inputs as of that day, and a day whose inputs did not change
 is left as it is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any, Protocol
 
 import dagster as dg
@@ -15,8 +16,6 @@ import dagster as dg
 from ml.contracts import CONTRACTS, TableContract
 from ml.contracts.manifest import Recipe
 from ml.contracts.store import TableStore
-from ml.training.candidates import NAME as CANDIDATE
-from ml.training.candidates import CandidateStore
 from orchestration.metadata import markdown_table
 
 Metadata = Mapping[str, Any]
@@ -90,18 +89,51 @@ class TableArtefact:
         }
 
 
-@dataclass(frozen=True)
-class CandidateArtefact:
-    """The day's trained candidate."""
+class FolderStore(Protocol):
+    """A store of folders, one a day."""
 
-    store: CandidateStore
+    @property
+    def name(self) -> str:
+        """What the artefact is called."""
+        ...
+
+    def directory(self, day: date) -> Path:
+        """The folder of one day."""
+        ...
+
+    def digest(self, day: date) -> str:
+        """The sha256 of a day's folder."""
+        ...
+
+    def read(self, day: date) -> Any:
+        """What a day's folder holds."""
+        ...
+
+    def is_made_from(self, recipe: Recipe, *, day: date) -> bool:
+        """Whether a folder of this recipe is there."""
+        ...
+
+    def is_whole(self, day: date) -> bool:
+        """Whether a day's bytes are those of its manifest."""
+        ...
+
+    def write(self, value: Any, *, day: date, recipe: Recipe) -> Path:
+        """Write a day's folder."""
+        ...
+
+
+@dataclass(frozen=True)
+class FolderArtefact:
+    """The day's folder: a trained candidate, or the choice of an encoder."""
+
+    store: FolderStore
 
     def digest(self, day: date) -> str:
         """Of all its files."""
         return self.store.digest(day)
 
     def read(self, day: date) -> Any:
-        """The candidate, or why there is none."""
+        """What it holds."""
         return self.store.read(day)
 
     def is_made_from(self, recipe: Recipe, *, day: date) -> bool:
@@ -121,8 +153,9 @@ class CandidateArtefact:
         return {"path": dg.MetadataValue.path(str(self.store.directory(day))), "sha256": self.store.digest(day)}
 
 
-def artefact(name: str, *, store: TableStore, candidates: CandidateStore, start: date) -> Artefact:
-    """The artefact of a name: a contract table, or the candidate."""
-    if name == CANDIDATE:
-        return CandidateArtefact(candidates)
+def artefact(name: str, *, store: TableStore, folders: Iterable[FolderStore], start: date) -> Artefact:
+    """The artefact of a name: one kept in folders, or else a contract table."""
+    for found in folders:
+        if found.name == name:
+            return FolderArtefact(found)
     return TableArtefact(CONTRACTS[name], store, start)

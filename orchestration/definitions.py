@@ -6,6 +6,7 @@ import dagster as dg
 from dagster_dbt import DbtCliResource
 
 from orchestration.assets.behaviour import behaviour_assets, dbt_environment
+from orchestration.assets.encoder import encoder_assets
 from orchestration.assets.features import feature_assets
 from orchestration.assets.graph import graph_assets
 from orchestration.assets.interests import interest_assets
@@ -24,6 +25,7 @@ from orchestration.sensors import landing_sensor
 ASSET_FACTORIES = (
     raw_assets,
     behaviour_assets,
+    encoder_assets,
     text_assets,
     interest_assets,
     graph_assets,

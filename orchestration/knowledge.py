@@ -16,7 +16,7 @@ from ml.knowledge.extraction import extract_triples
 from ml.knowledge.matching import graph_nodes, match_nodes
 from ml.knowledge.page import knowledge_page
 from orchestration.answers import newest_partition, read_table
-from orchestration.assets.text import open_encoder
+from orchestration.encoders import encoder_of_day
 from orchestration.llm_endpoint import HttpEndpoint
 from orchestration.scope import Scope
 
@@ -41,8 +41,8 @@ def write_page(scope: Scope, *, day: date | None, out: Path | None) -> Path:
 
 def matching_nodes(scope: Scope, text: str, *, k: int, day: date | None) -> list[dict[str, Any]]:
     """Nodes for a text with both scores."""
-    encoder, _ = open_encoder(scope)
     when = day or newest_partition(scope, "knowledge_graph")
+    encoder = encoder_of_day(scope, when)
     graph = read_table(scope, "knowledge_graph", day=when)
     return match_nodes(
         text,

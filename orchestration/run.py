@@ -88,7 +88,9 @@ def backfill(scope: Scope, *, first: date, last: date, recompute: bool = False, 
 
 def _is_complete(scope: Scope, *, day: date) -> bool:
     """Whether every artefact of the day is there with the bytes it was finished with."""
-    return scope.candidates.is_whole(day) and all(scope.store.is_whole(name, day=day) for name in CONTRACTS)
+    return (
+        scope.candidates.is_whole(day) and scope.encoders.is_whole(day) and all(scope.store.is_whole(name, day=day) for name in CONTRACTS)
+    )
 
 
 def run_fingerprint(scope: Scope) -> str:

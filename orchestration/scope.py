@@ -12,11 +12,12 @@ import dagster as dg
 
 from ml.config import DatasetHome, PipelineConfig, load_profile
 from ml.contracts.store import TableStore
+from ml.finetuning.encoders import EncoderStore
 from ml.ids import UserIdBorder
 from ml.intake.dataset import Dataset, load_dataset
 from ml.training.candidates import CandidateStore
 from ml.training.releases import ReleaseStore
-from ml.training.schedule import last_full_fit
+from ml.training.schedule import last_of_every
 from orchestration.artefacts import Artefact, artefact
 from orchestration.environment import Environment
 
@@ -45,6 +46,11 @@ class Scope:
         return CandidateStore(self.home.candidates, checkpoints=self.home.checkpoints)
 
     @cached_property
+    def encoders(self) -> EncoderStore:
+        """Which encoder reads each day's texts."""
+        return EncoderStore(self.home.encoders, workshop=self.home.fine_tuning)
+
+    @cached_property
     def border(self) -> UserIdBorder:
         """Where user ids cross."""
         return UserIdBorder(self.dataset.name)
@@ -55,12 +61,17 @@ class Scope:
         return dg.DailyPartitionsDefinition(start_date=self.dataset.start.isoformat(), timezone="UTC")
 
     def artefact(self, name: str) -> Artefact:
-        """A table, or the candidate, by name."""
-        return artefact(name, store=self.store, candidates=self.candidates, start=self.dataset.start)
+        """A table, the candidate or the encoder, by name."""
+        return artefact(name, store=self.store, folders=(self.candidates, self.encoders), start=self.dataset.start)
 
     def last_full_fit(self, day: date) -> date | None:
         """The day whose full fit `day` starts from; None where it is one itself."""
-        return last_full_fit(day, start=self.dataset.start, every_days=self.config.model.full_fit_every_days)
+        return last_of_every(self.config.model.full_fit_every_days, day=day, start=self.dataset.start)
+
+    def last_fine_tuning(self, day: date) -> date | None:
+        """The day whose choice of an encoder `day` takes; None where it makes its own. Always a full fit: models know one space."""
+        every_days = self.config.model.full_fit_every_days * self.config.finetuning.every_full_fits
+        return last_of_every(every_days, day=day, start=self.dataset.start)
 
     def full_fits_before(self, days: Iterable[date]) -> list[date]:
         """The full fits that some of `days` start from, oldest first."""

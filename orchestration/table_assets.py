@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -107,22 +108,28 @@ def day_assets(
     description: str | None = None,
     checks: Sequence["DayCheck"] = (),
     stands_on: Mapping[str, Artefact] | None = None,
+    base: Callable[[date], date | None] | None = None,
     needed_by_full_fits: bool = False,
+    reads_on_demand: bool = False,
     holds: Callable[[date], bool] = lambda _: True,
 ) -> Callable[[Callable[..., Made | tuple[Made, ...]]], dg.AssetsDefinition]:
     """An asset per name, made together by a function of one day.
 
     `settings` are all that the function is set by. With `stands_on`, the function also reads these
-    artefacts as they were on the day of the last full fit, as `scope.last_full_fit` names it.
+    artefacts as they were on the day that `base` names: that of the last full fit (`scope.last_full_fit`), or with
+    a `base` of its own another one, which is made on the way where it is missing or no longer made from what is there now.
     With `needed_by_full_fits`, the full fits that the days stand on are made on the way where they are
-    missing or no longer made from what is there now: late events change them as they change any day.
-    `holds` says whether what else the function makes of a day is still there.
+    missing or outdated likewise: late events change them as they change any day. With `reads_on_demand` the function
+    is given a reader of each input instead of the input: it needs them on few days. `holds` says whether what else
+    the function makes of a day is still there.
     """
 
     def decorate(function: Callable[..., Made | tuple[Made, ...]]) -> dg.AssetsDefinition:
         inputs = [name for name in inspect.signature(function).parameters if name != "run"]
         version = code_version(function.__module__, settings=settings if isinstance(settings, tuple) else (settings,))
-        maker = DayMaker(scope, names, tuple(inputs), function, version, stands_on or {}, holds)
+        maker = DayMaker(
+            scope, names, tuple(inputs), function, version, stands_on or {}, base or scope.last_full_fit, reads_on_demand, holds
+        )
 
         @dg.multi_asset(
             name="_and_".join(names) if len(names) <= 2 else names[0],
@@ -133,7 +140,9 @@ def day_assets(
         )
         def made(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
             asked = partition_days(context)
-            _make_days(context, maker, asked=asked, stood_on=scope.full_fits_before(asked) if needed_by_full_fits else [])
+            full_fits = scope.full_fits_before(asked) if needed_by_full_fits else []
+            bases = [] if base is None else [found for found in map(base, [*asked, *full_fits]) if found]
+            _make_days(context, maker, asked=asked, stood_on=[*full_fits, *bases])
             yield from (dg.MaterializeResult(asset_key=scope.key(name)) for name in names)
             yield from (check.judge(asked[-1]) for check in checks)
 
@@ -152,14 +161,16 @@ class DayMaker:
     function: Callable[..., Made | tuple[Made, ...]]
     version: str
     stands_on: Mapping[str, Artefact]
+    base: Callable[[date], date | None]
+    reads_on_demand: bool
     holds: Callable[[date], bool]
 
     def recipe(self, day: date) -> Recipe:
         """What decides the day's bytes."""
         digests = {name: self.scope.artefact(name).digest(day) for name in self.inputs}
-        base = self.scope.last_full_fit(day)
+        base = self.base(day)
         if base is not None:
-            digests |= {f"{name} of the last full fit": kept.digest(base) for name, kept in self.stands_on.items()}
+            digests |= {f"{name} it stands on": kept.digest(base) for name, kept in self.stands_on.items()}
         return Recipe(self.version, digests)
 
     def make(self, run: DayRun, *, recompute: bool) -> tuple[Made, ...] | None:
@@ -167,7 +178,8 @@ class DayMaker:
         recipe = self.recipe(run.day)
         if not recompute and self._is_made(recipe, run.day):
             return None
-        made = self.function(run, **{name: self.scope.artefact(name).read(run.day) for name in self.inputs})
+        readers = {name: partial(self.scope.artefact(name).read, run.day) for name in self.inputs}
+        made = self.function(run, **(readers if self.reads_on_demand else {name: read() for name, read in readers.items()}))
         several = made if isinstance(made, tuple) else (made,)
         for artefact, one in zip(self._kept, several, strict=True):
             artefact.write(one.value, day=run.day, recipe=recipe)

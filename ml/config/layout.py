@@ -51,6 +51,16 @@ class DatasetHome:
         return self.base / "candidates"
 
     @property
+    def encoders(self) -> Path:
+        """Which encoder reads each day's texts, and the fine-tuned ones, a folder per day."""
+        return self.base / "encoders"
+
+    @property
+    def fine_tuning(self) -> Path:
+        """Fine-tuning under way, a folder per day; gone when it ends."""
+        return self.base / "fine_tuning"
+
+    @property
     def checkpoints(self) -> Path:
         """Training under way, a folder per day; gone when it ends."""
         return self.base / "checkpoints"

@@ -72,7 +72,13 @@ def load_encoder(config: TextConfig) -> "TransformerEncoder":
     """
     hardware = resolve_hardware(device=config.device, dtype=config.dtype)
     source = find_model(config.model, revision=config.revision)
-    loaded = load_model(source, dtype=hardware.torch_dtype, device=hardware.device)
+    return encoder_of(
+        load_model(source, dtype=hardware.torch_dtype, device=hardware.device), source=source, config=config, hardware=hardware
+    )
+
+
+def encoder_of(loaded: LoadedModel, *, source: ModelSource, config: TextConfig, hardware: Hardware) -> "TransformerEncoder":
+    """An encoder of a network in memory, on `hardware` already; raises as `load_encoder` does for what it cannot give."""
     _require_room(loaded, source=source, max_tokens=config.max_tokens)
     projection = load_projection(Path(config.projection), dimension=loaded.config.hidden_size) if config.projection else None
     space = EmbeddingSpace(

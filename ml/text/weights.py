@@ -98,6 +98,14 @@ def load_model(source: ModelSource, *, dtype: torch.dtype, device: str) -> Loade
     return LoadedModel(network=network.eval().to(device), tokenizer=tokenizer, config=network.config)
 
 
+def save_model(loaded: LoadedModel, folder: Path) -> None:
+    """Write a model as a folder that `find_model` finds; equal models give equal bytes, wherever they came from."""
+    network: Any = loaded.network
+    network.config.name_or_path = loaded.tokenizer.name_or_path = ""
+    network.save_pretrained(folder)
+    loaded.tokenizer.save_pretrained(folder)
+
+
 def _installed_version(package: str) -> str | None:
     try:
         return metadata.version(package)

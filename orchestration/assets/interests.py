@@ -7,13 +7,14 @@ import dagster as dg
 import pyarrow as pa
 
 from ml.contracts.meaning import INTEREST_POINTS, ITEM_INTERESTS, USER_INTERESTS
+from ml.finetuning.choice import EncoderChoice
 from ml.graph.picture import interest_map
 from ml.ids import FloatArray
 from ml.interests.points import find_interests
 from ml.interests.profiles import weigh_user_interests
 from ml.reviews.weighing import weigh_interactions
 from ml.text.cache import embed
-from orchestration.assets.text import open_encoder
+from orchestration.encoders import open_encoder
 from orchestration.metadata import png
 from orchestration.scope import Scope
 from orchestration.table_assets import DayRun, Made, day_assets
@@ -36,9 +37,9 @@ def interest_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         settings=(config, language, scope.config.text),
         needed_by_full_fits=True,
     )
-    def interests(run: DayRun, items: pa.Table, item_embeddings: pa.Table) -> tuple[Made, Made]:
+    def interests(run: DayRun, items: pa.Table, item_embeddings: pa.Table, encoder: EncoderChoice) -> tuple[Made, Made]:
         points, item_interests = find_interests(
-            items, item_embeddings=item_embeddings, config=config, language=language, name_vectors=partial(_name_vectors, scope)
+            items, item_embeddings=item_embeddings, config=config, language=language, name_vectors=partial(_name_vectors, scope, encoder)
         )
         return Made(points, {"map": png(interest_map(points))} if run.is_newest else {}), Made(item_interests)
 
@@ -54,7 +55,7 @@ def interest_assets(scope: Scope) -> list[dg.AssetsDefinition]:
     return [interests, user_interests]
 
 
-def _name_vectors(scope: Scope, names: Sequence[str]) -> FloatArray:
+def _name_vectors(scope: Scope, choice: EncoderChoice, names: Sequence[str]) -> FloatArray:
     """Names in the space of the items' texts, each encoded once and remembered."""
-    encoder, cache = open_encoder(scope)
+    encoder, cache = open_encoder(scope, choice)
     return embed(names, encoder=encoder, cache=cache).vectors_ND

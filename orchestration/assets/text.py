@@ -1,17 +1,17 @@
 """Texts become vectors: items and what users wrote themselves."""
 
-from functools import cache
-
 import dagster as dg
 import pyarrow as pa
 
 from ml.config.pipeline import TextConfig
 from ml.contracts.meaning import ITEM_EMBEDDINGS, REVIEW_SIGNALS, REVIEWER_SIGNALS, USER_TEXT_EMBEDDINGS
+from ml.finetuning.choice import EncoderChoice
 from ml.reviews.signals import in_order, judge_reviews
-from ml.text.cache import EmbeddingCache, EmbeddingResult, embed
-from ml.text.encoder import Encoder, load_encoder
+from ml.text.cache import EmbeddingResult, embed
+from ml.text.encoder import Encoder
 from ml.text.items import embed_items
 from ml.text.users import embed_user_texts
+from orchestration.encoders import open_encoder
 from orchestration.scope import Scope
 from orchestration.table_assets import DayRun, Made, day_assets
 
@@ -25,23 +25,23 @@ def text_assets(scope: Scope) -> list[dg.AssetsDefinition]:
     config = scope.config.text
 
     @day_assets(scope, ITEM_EMBEDDINGS.name, group=GROUP, kinds=KINDS, settings=config, needed_by_full_fits=True)
-    def item_embeddings(run: DayRun, items: pa.Table) -> Made:
-        encoder, cache = open_encoder(scope)
-        table, result = embed_items(items, encoder=encoder, cache=cache, progress=run.progress("item texts"))
-        return Made(table, embedding_metadata(encoder, result, config=config))
+    def item_embeddings(run: DayRun, items: pa.Table, encoder: EncoderChoice) -> Made:
+        model, cache = open_encoder(scope, encoder)
+        table, result = embed_items(items, encoder=model, cache=cache, progress=run.progress("item texts"))
+        return Made(table, embedding_metadata(model, result, config=config))
 
     @day_assets(scope, USER_TEXT_EMBEDDINGS.name, group=GROUP, kinds=KINDS, settings=config)
-    def user_text_embeddings(run: DayRun, user_texts: pa.Table) -> Made:
-        encoder, cache = open_encoder(scope)
+    def user_text_embeddings(run: DayRun, user_texts: pa.Table, encoder: EncoderChoice) -> Made:
+        model, cache = open_encoder(scope, encoder)
         table, result = embed_user_texts(
             user_texts,
-            encoder=encoder,
+            encoder=model,
             cache=cache,
             as_of=run.as_of,
             half_life_days=config.user_text_half_life_days,
             progress=run.progress("user texts"),
         )
-        return Made(table, embedding_metadata(encoder, result, config=config))
+        return Made(table, embedding_metadata(model, result, config=config))
 
     @day_assets(
         scope,
@@ -52,10 +52,10 @@ def text_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         settings=(config, scope.config.reviews, scope.dataset.language),
         needed_by_full_fits=True,
     )
-    def review_signals(run: DayRun, reviews: pa.Table, interactions: pa.Table) -> tuple[Made, Made]:
-        encoder, cache = open_encoder(scope)
+    def review_signals(run: DayRun, reviews: pa.Table, interactions: pa.Table, encoder: EncoderChoice) -> tuple[Made, Made]:
+        model, cache = open_encoder(scope, encoder)
         known = in_order(reviews, as_of=run.as_of)
-        result = embed(known.column("text").to_pylist(), encoder=encoder, cache=cache, progress=run.progress("review texts"))
+        result = embed(known.column("text").to_pylist(), encoder=model, cache=cache, progress=run.progress("review texts"))
         found = judge_reviews(
             known,
             vectors_RD=result.vectors_ND,
@@ -64,21 +64,9 @@ def text_assets(scope: Scope) -> list[dg.AssetsDefinition]:
             config=scope.config.reviews,
             as_of=run.as_of,
         )
-        return Made(found.reviews, embedding_metadata(encoder, result, config=config)), Made(found.reviewers)
+        return Made(found.reviews, embedding_metadata(model, result, config=config)), Made(found.reviewers)
 
     return [item_embeddings, user_text_embeddings, review_signals]
-
-
-@cache
-def loaded_encoder(config: TextConfig) -> Encoder:
-    """The profile's encoder; a process loads its weights once, however many days it embeds."""
-    return load_encoder(config)
-
-
-def open_encoder(scope: Scope) -> tuple[Encoder, EmbeddingCache]:
-    """The profile's encoder and the dataset's cache of its space."""
-    encoder = loaded_encoder(scope.config.text)
-    return encoder, EmbeddingCache(scope.home.embedding_cache, space=encoder.space)
 
 
 def embedding_metadata(encoder: Encoder, result: EmbeddingResult, *, config: TextConfig) -> dict[str, str | int | float]:

@@ -22,7 +22,7 @@ from ml.training.model_card import model_card
 from ml.training.promotion import consider
 from ml.training.releases import ReleaseStore
 from ml.training.releasing import decide, released_model, undecided
-from ml.training.schedule import last_full_fit
+from ml.training.schedule import last_of_every
 from ml.training.trial import put_to_trial, untried
 from tests.ml.evaluation.interaction_rows import at, interactions
 
@@ -202,9 +202,9 @@ def test_late_events_that_move_the_test_before_the_full_fits_make_a_full_fit(can
 
 def test_full_fits_are_counted_from_the_start() -> None:
     start = date(2024, 1, 1)
-    found = [last_full_fit(start + timedelta(days=day), start=start, every_days=3) for day in range(7)]
+    found = [last_of_every(3, day=start + timedelta(days=day), start=start) for day in range(7)]
     assert found == [None, start, start, None, date(2024, 1, 4), date(2024, 1, 4), None]
-    assert last_full_fit(start + timedelta(days=5), start=start, every_days=1) is None
+    assert last_of_every(1, day=start + timedelta(days=5), start=start) is None
 
 
 def test_too_little_history_is_no_failure(tmp_path) -> None:

@@ -1,0 +1,1 @@
+"""An encoder adapted to a catalogue: pairs of texts that belong together, contrastive training, a gate of its own."""

@@ -1,0 +1,248 @@
+"""A day's fine-tuning: pairs known before every test, new tokens, training, and whether held-out pairs are found better.
+
+How pairs come about is `ml.finetuning.pairs`, a step `ml.finetuning.trainer`. Keeping what
+comes out is `ml.finetuning.encoders`. Shapes: N pairs.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+
+from ml.config.pipeline import EvaluationConfig, FinetuningConfig, TextConfig
+from ml.epochs.checkpoints import Checkpoints
+from ml.epochs.course import Epoch, run_epochs
+from ml.errors import EvaluationError
+from ml.evaluation.intervals import bootstrap_means, percentile_interval
+from ml.evaluation.split import global_time_split
+from ml.finetuning.choice import KindFigures
+from ml.finetuning.pairs import TEST, TRAIN, VALIDATION, Sources, find_pairs, parts
+from ml.finetuning.retrieval import Encode, RetrievalTask, mean_reciprocal_rank, recall, retrieval_task
+from ml.finetuning.trainer import PairTrainer, TrainingPairs
+from ml.ids import FloatArray, IntArray
+from ml.text.encoder import Encoder, Kind, TransformerEncoder, encoder_of, load_encoder
+from ml.text.hardware import resolve_hardware
+from ml.text.vocabulary import extend, new_tokens, unread
+from ml.text.weights import LoadedModel, ModelSource, find_model, load_model, save_model
+from ml.text.windows import split
+from ml.words.cleaning import clean_texts
+
+Progress = Callable[[int, int], None]
+K = 10
+_BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Finetuned:
+    """What the tokenizer could not read, how training went, what it gained, and the `revision` that stands for the new model.
+
+    `gain` is the mean over kinds of the change of Recall@10, between `gain_low` and `gain_high`.
+    """
+
+    revision: str
+    num_new_tokens: int
+    unread_before: float
+    unread_after: float
+    history: tuple[Epoch, ...]
+    figures: tuple[KindFigures, ...]
+    gain: float
+    gain_low: float
+    gain_high: float
+
+    @property
+    def is_better(self) -> bool:
+        """Whether held-out pairs are found better, beyond the luck of which were held out."""
+        return self.gain_low > 0
+
+
+@dataclass(frozen=True)
+class NotFinetuned:
+    """Why the encoder stays as it is: the state of every young shop, not a failure."""
+
+    reason: str
+
+
+def finetune(
+    sources: Sources,
+    *,
+    text: TextConfig,
+    config: FinetuningConfig,
+    evaluation: EvaluationConfig,
+    folder: Path,
+    checkpoints: Path | None = None,
+    progress: Progress | None = None,
+) -> Finetuned | NotFinetuned:
+    """Fine-tune the encoder of `text` on pairs known before the models' validation slice, and write it to `folder`.
+
+    What users did later would tell the encoder answers of every test from this day on. Without a history that can
+    be cut, only pairs without users are used. With `checkpoints` (a folder), training that was killed goes on to the
+    same bits. On one CPU and thread count, the same sources give the same bits.
+    """
+    pairs = find_pairs(sources, config=config, as_of=_cut(sources.interactions, config=evaluation))
+    part_N = parts(pairs, items=sources.items, held_out_share=config.held_out_share)
+    training = pairs.filter(pa.array(part_N == TRAIN))
+    if training.num_rows < config.min_pairs:
+        return NotFinetuned(f"{training.num_rows} pairs to train on, finetuning.min_pairs asks for {config.min_pairs}")
+    tests = held_out_tasks(pairs, part_N=part_N, part=TEST, config=config)
+    if not tests:
+        return NotFinetuned(f"no kind of pair has {config.min_held_out_pairs} held out (finetuning.min_held_out_pairs)")
+    loaded = load_for_training(text)
+    before, num_new, after = _teach_words(loaded, training, config=config)
+    validations = held_out_tasks(pairs, part_N=part_N, part=VALIDATION, config=config, only_held_out=True)
+    history = train(
+        loaded,
+        training,
+        validations=validations,
+        text=text,
+        config=config,
+        has_new_tokens=num_new > 0,
+        checkpoints=checkpoints,
+        progress=progress,
+    )
+    save_model(loaded, folder)
+    base, tuned = load_encoder(text), load_encoder(text.model_copy(update={"model": str(folder), "revision": ""}))
+    ranks = {kind: (task.ranks(_encode(base)), task.ranks(_encode(tuned))) for kind, task in tests.items()}
+    gain, low, high = gain_interval(ranks, config=evaluation)
+    figures = tuple(_figures(kind, ranks[kind], task=task, training=training) for kind, task in tests.items())
+    return Finetuned(tuned.space.revision, num_new, before, after, history, figures, gain, low, high)
+
+
+def load_for_training(text: TextConfig) -> LoadedModel:
+    """The profile's model in float32, which small steps need."""
+    device = resolve_hardware(device=text.device, dtype="float32").device
+    return load_model(find_model(text.model, revision=text.revision), dtype=torch.float32, device=device)
+
+
+def train(
+    loaded: LoadedModel,
+    pairs: pa.Table,
+    *,
+    validations: Mapping[str, RetrievalTask],
+    text: TextConfig,
+    config: FinetuningConfig,
+    has_new_tokens: bool,
+    checkpoints: Path | None = None,
+    progress: Progress | None = None,
+) -> tuple[Epoch, ...]:
+    """Train `loaded` in place; stopped by the mean over kinds of the mean reciprocal rank of `validations`, and back to the best epoch."""
+    trainer = PairTrainer(
+        loaded.network,
+        training_pairs(pairs, loaded=loaded, text=text, max_tokens=config.max_tokens),
+        config=config,
+        pooling=text.pooling,
+        padding_id=loaded.tokenizer.pad_token_id or 0,
+        in_bfloat16=resolve_hardware(device=text.device, dtype="auto" if text.dtype == "int8" else text.dtype).dtype == "bfloat16",
+        has_new_tokens=has_new_tokens,
+        generator=torch.Generator().manual_seed(config.seed),
+    )
+
+    def validate() -> float:
+        encode = _encode(_as_it_is(loaded, text=text))
+        return float(np.mean([mean_reciprocal_rank(task.ranks(encode)) for task in validations.values()]))
+
+    fingerprint = _fingerprint(pairs, text=text, config=config)
+    return run_epochs(
+        trainer,
+        epochs=config.epochs,
+        patience=config.patience,
+        validate=validate if validations else None,
+        checkpoints=Checkpoints(checkpoints, fingerprint=fingerprint) if checkpoints else None,
+        progress=progress,
+    )
+
+
+def training_pairs(pairs: pa.Table, *, loaded: LoadedModel, text: TextConfig, max_tokens: int) -> TrainingPairs:
+    """Pairs as token ids: cleaned and prompted as the encoder reads them, the first window of each."""
+    anchors = _prompted(pairs.column("anchor"), text.query_prompt)
+    documents = _prompted(pairs.column("document"), text.prompt)
+    distinct = pa.chunked_array([anchors, documents]).combine_chunks().dictionary_encode()
+    position = np.asarray(distinct.indices, dtype=np.int64)
+    tokens = split(distinct.dictionary.to_pylist(), tokenizer=loaded.tokenizer, max_tokens=min(max_tokens, text.max_tokens), max_windows=1)
+    kinds = np.asarray(pairs.column("kind").combine_chunks().dictionary_encode().indices, dtype=np.int64)
+    return TrainingPairs(tokens.tokens, position[: len(anchors)], position[len(anchors) :], kinds)
+
+
+def held_out_tasks(
+    pairs: pa.Table, *, part_N: npt.NDArray[np.int8], part: int, config: FinetuningConfig, only_held_out: bool = False
+) -> dict[str, RetrievalTask]:
+    """What is to be found of each kind that has enough pairs held out: among all documents of the kind, or `only_held_out` ones."""
+    rng = np.random.default_rng(config.seed)
+    tasks = {}
+    for kind in sorted(set(pairs.column("kind").to_pylist())):
+        is_kind = np.asarray(pc.equal(pairs.column("kind"), kind))
+        held_out = pairs.filter(pa.array(is_kind & (part_N == part)))
+        if held_out.num_rows < config.min_held_out_pairs:
+            continue
+        pool = held_out if only_held_out else pairs.filter(pa.array(is_kind))
+        tasks[kind] = retrieval_task(
+            held_out, pool=pool.column("document"), max_pairs=config.max_held_out_pairs, max_documents=config.max_documents, rng=rng
+        )
+    return tasks
+
+
+def gain_interval(ranks: Mapping[str, tuple[IntArray, IntArray]], *, config: EvaluationConfig) -> tuple[float, float, float]:
+    """Mean over kinds of the change of Recall@10, and its interval by resampling the pairs of each kind."""
+    rng = np.random.default_rng(config.seed)
+    changes = [recall(after_N, k=K) - recall(before_N, k=K) for before_N, after_N in ranks.values()]
+    means_RK = np.hstack([bootstrap_means(change_N[:, None], num_bootstrap=config.num_bootstrap, rng=rng) for change_N in changes])
+    (low,), (high,) = percentile_interval(means_RK.mean(axis=1, keepdims=True), confidence=config.confidence)
+    return float(np.mean([change_N.mean() for change_N in changes])), float(low), float(high)
+
+
+def _cut(interactions: pa.Table, *, config: EvaluationConfig) -> datetime:
+    try:
+        return global_time_split(interactions, config=config).validation_start
+    except EvaluationError:
+        return _BEFORE_ALL
+
+
+def _teach_words(loaded: LoadedModel, pairs: pa.Table, *, config: FinetuningConfig) -> tuple[float, int, float]:
+    """New tokens for what training texts lose; shares of their characters lost before and after, and how many tokens between."""
+    texts = clean_texts(pc.unique(pa.chunked_array([*pairs.column("anchor").chunks, *pairs.column("document").chunks]))).to_pylist()
+    before = unread(texts, tokenizer=loaded.tokenizer)
+    tokens = new_tokens(before, min_texts=config.min_token_texts, limit=config.max_new_tokens)
+    num_new = extend(loaded, tokens, generator=torch.Generator().manual_seed(config.seed))
+    after = unread(texts, tokenizer=loaded.tokenizer) if num_new else before
+    return before.share, num_new, after.share
+
+
+def _as_it_is(loaded: LoadedModel, *, text: TextConfig) -> TransformerEncoder:
+    """An encoder of the weights as they are now, in the number type they will be used in."""
+    hardware = resolve_hardware(device=text.device, dtype="auto" if text.dtype == "int8" else text.dtype)
+    network = deepcopy(loaded.network).to(hardware.torch_dtype)
+    source = ModelSource(name="in training", location="", revision="", is_hub=False)
+    return encoder_of(LoadedModel(network, loaded.tokenizer, network.config), source=source, config=text, hardware=hardware)
+
+
+def _encode(encoder: Encoder) -> Encode:
+    def encode(texts: Sequence[str], kind: Kind) -> FloatArray:
+        return encoder.encode(texts, kind=kind).vectors_ND
+
+    return encode
+
+
+def _figures(kind: str, ranks: tuple[IntArray, IntArray], *, task: RetrievalTask, training: pa.Table) -> KindFigures:
+    before, after = (float(recall(found, k=K).mean()) for found in ranks)
+    num_training = pc.sum(pc.equal(training.column("kind"), kind)).as_py()
+    return KindFigures(kind, num_training, len(task.answer_N), len(task.documents), before, after)
+
+
+def _prompted(texts: pa.ChunkedArray, prompt: str) -> pa.Array:
+    return pc.binary_join_element_wise(pa.scalar(prompt), clean_texts(texts), "")
+
+
+def _fingerprint(pairs: pa.Table, *, text: TextConfig, config: FinetuningConfig) -> str:
+    digest = hashlib.sha256(text.model_dump_json().encode() + config.model_dump_json().encode())
+    digest.update(f"{torch.__version__} {torch.get_num_threads()} {torch.cuda.is_available()}".encode())
+    for name in ("kind", "anchor", "document"):
+        for value in pairs.column(name).to_pylist():
+            digest.update(f"{len(value)}:{value}".encode())
+    return digest.hexdigest()

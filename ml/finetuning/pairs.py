@@ -1,0 +1,203 @@
+"""Pairs of texts that belong together, from the catalogue and from what users did: what an encoder is fine-tuned on.
+
+Here: which texts are paired, and which pairs are held out. Everything of users is from before
+`as_of`, and so are their words where an item has no description of its own.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml.config.pipeline import FinetuningConfig
+from ml.contracts.contract import STRING, STRINGS, TIMESTAMP
+from ml.ids import BoolArray
+from ml.text.items import item_texts
+
+PairKind = Literal["title_text", "title_tags", "search_item", "basket"]
+TRAIN, VALIDATION, TEST = range(3)
+
+PAIRS = pa.schema(
+    [("kind", STRING), ("anchor", STRING), ("document", STRING), ("anchor_item", STRING), ("item_id", STRING), ("known_at", TIMESTAMP)]
+)
+# A search and what was looked at after it: longer, and the look has another reason.
+_SEARCH_SECONDS = 30 * 60
+_MICROSECONDS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The tables that pairs are made of: a catalogue, and histories of what users did and wrote."""
+
+    items: pa.Table
+    interactions: pa.Table
+    user_texts: pa.Table
+
+
+def find_pairs(sources: Sources, *, config: FinetuningConfig, as_of: datetime) -> pa.Table:
+    """Every pair known at `as_of`, of schema `PAIRS`, in order of kind, then texts; no two are the same.
+
+    `title_text`: an item's title and its description; `title_tags`: its title, and category and tags; `search_item`: a
+    search and the whole text of what the same user came to next, within half an hour and with a positive weight;
+    `basket`: the whole texts of two items that one user liked one after the other on one day. Of each kind the
+    `max_pairs` newest stay. `anchor_item` is null where the anchor is a search.
+    """
+    items = _described(sources.items, as_of=as_of)
+    interactions = _before(sources.interactions, "last_event_at", as_of=as_of)
+    searches = _before(sources.user_texts, "event_at", as_of=as_of)
+    made = {
+        "title_text": lambda: _title_pairs(items, without=("category", "tags")),
+        "title_tags": lambda: _title_pairs(items, without=("text",)),
+        "search_item": lambda: _search_pairs(searches, interactions=interactions, items=items),
+        "basket": lambda: _basket_pairs(interactions, items=items),
+    }
+    tables = [_newest(_distinct(_named(made[kind](), kind)), limit=config.max_pairs) for kind in config.pair_kinds]
+    return pa.concat_tables([PAIRS.empty_table(), *tables]).sort_by([(name, "ascending") for name in ("kind", "anchor", "document")])
+
+
+def parts(pairs: pa.Table, *, items: pa.Table, held_out_share: float) -> npt.NDArray[np.int8]:
+    """`TRAIN`, `VALIDATION` or `TEST` of each pair, -1 where its two items are on different sides; shape [N].
+
+    An item's side is told by the hash of its title, so it stays where it is from day to day, and two
+    items of one title are never on both sides.
+    """
+    side_I = _sides(items.column("title").to_pylist(), held_out_share=held_out_share)
+    ids = items.column("item_id").combine_chunks()
+    side_N = side_I[pc.index_in(pairs.column("item_id"), value_set=ids).to_numpy()]
+    of_anchor = pc.fill_null(pc.index_in(pairs.column("anchor_item"), value_set=ids), -1).to_numpy()
+    anchor_side_N = np.where(of_anchor >= 0, side_I[of_anchor], side_N)
+    return np.where(anchor_side_N == side_N, side_N, -1).astype(np.int8)
+
+
+def _sides(titles: Sequence[str], *, held_out_share: float) -> npt.NDArray[np.int8]:
+    digests = (hashlib.sha256(title.strip().casefold().encode()).digest()[:8] for title in titles)
+    place_I = np.array([int.from_bytes(digest, "big") / 2**64 for digest in digests])
+    return np.where(place_I < held_out_share, TEST, np.where(place_I < 2 * held_out_share, VALIDATION, TRAIN)).astype(np.int8)
+
+
+def _described(items: pa.Table, *, as_of: datetime) -> pa.Table:
+    """Items of the catalogue; words that users wrote at or after `as_of` are taken out."""
+    catalogued = items.filter(items.column("is_catalogued")).sort_by("item_id")
+    later = pc.fill_null(pc.greater_equal(catalogued.column("text_known_at"), pa.scalar(as_of, TIMESTAMP)), False)
+    place = catalogued.schema.get_field_index("text")
+    return catalogued.set_column(place, "text", pc.if_else(later, pa.scalar(None, STRING), catalogued.column("text")))
+
+
+def _before(table: pa.Table, column: str, *, as_of: datetime) -> pa.Table:
+    return table.filter(pc.less(table.column(column), pa.scalar(as_of, TIMESTAMP)))
+
+
+def _title_pairs(items: pa.Table, *, without: Sequence[str]) -> pa.Table:
+    return pa.table(
+        {
+            "anchor": pc.utf8_trim_whitespace(items.column("title")),
+            "document": _texts(items, without=("title", *without)),
+            "anchor_item": items.column("item_id"),
+            "item_id": items.column("item_id"),
+            "known_at": _known_since(items),
+        }
+    )
+
+
+def _texts(items: pa.Table, *, without: Sequence[str] = ()) -> pa.Array:
+    """The items' texts with some of their parts left out."""
+    for name in without:
+        nothing = pa.scalar([], STRINGS) if name == "tags" else pa.scalar("", STRING)
+        items = items.set_column(items.schema.get_field_index(name), name, pa.repeat(nothing, items.num_rows))
+    return item_texts(items)
+
+
+def _known_since(items: pa.Table) -> pa.ChunkedArray:
+    always = pa.scalar(0, pa.int64()).cast(TIMESTAMP)
+    return pc.fill_null(pc.coalesce(items.column("text_known_at"), items.column("created_at")), always)
+
+
+def _search_pairs(texts: pa.Table, *, interactions: pa.Table, items: pa.Table) -> pa.Table:
+    searches = texts.filter(pc.is_null(texts.column("item_id")))
+    searches = pa.table(
+        {
+            "user_id": searches.column("user_id"),
+            "at": _microseconds(searches.column("event_at")),
+            "anchor": pc.utf8_trim_whitespace(searches.column("text")),
+        }
+    )
+    liked = _liked(interactions, items=items)
+    found = pa.table(
+        {"by": liked.column("user_id"), "then": _microseconds(liked.column("first_event_at")), "item_id": liked.column("item_id")}
+    )
+    next_one = searches.sort_by([("at", "ascending"), ("user_id", "ascending"), ("anchor", "ascending")]).join_asof(
+        found.sort_by([("then", "ascending"), ("by", "ascending"), ("item_id", "ascending")]),
+        on="at",
+        by="user_id",
+        tolerance=_SEARCH_SECONDS * _MICROSECONDS,
+        right_on="then",
+        right_by="by",
+    )
+    clicked = next_one.filter(pc.is_valid(next_one.column("item_id")))
+    return pa.table(
+        {
+            "anchor": clicked.column("anchor"),
+            "document": _text_of(clicked.column("item_id"), items=items),
+            "anchor_item": pa.nulls(clicked.num_rows, STRING),
+            "item_id": clicked.column("item_id"),
+            "known_at": clicked.column("at").cast(TIMESTAMP),
+        }
+    )
+
+
+def _basket_pairs(interactions: pa.Table, *, items: pa.Table) -> pa.Table:
+    order = [(name, "ascending") for name in ("user_id", "day", "first_event_at", "item_id")]
+    liked = _liked(interactions, items=items).sort_by(order)
+    first, second = liked.slice(0, max(liked.num_rows - 1, 0)), liked.slice(1)
+    together = pc.and_(pc.equal(first.column("user_id"), second.column("user_id")), pc.equal(first.column("day"), second.column("day")))
+    first, second = first.filter(together), second.filter(together)
+    return pa.table(
+        {
+            "anchor": _text_of(first.column("item_id"), items=items),
+            "document": _text_of(second.column("item_id"), items=items),
+            "anchor_item": first.column("item_id"),
+            "item_id": second.column("item_id"),
+            "known_at": second.column("first_event_at"),
+        }
+    )
+
+
+def _liked(interactions: pa.Table, *, items: pa.Table) -> pa.Table:
+    known = pc.is_in(interactions.column("item_id"), value_set=items.column("item_id").combine_chunks())
+    return interactions.filter(pc.and_(known, pc.greater(interactions.column("weight"), 0.0)))
+
+
+def _text_of(item_ids: pa.ChunkedArray, *, items: pa.Table) -> pa.ChunkedArray:
+    return _texts(items).take(pc.index_in(item_ids, value_set=items.column("item_id").combine_chunks()).combine_chunks())
+
+
+def _microseconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(TIMESTAMP).cast(pa.int64())
+
+
+def _named(pairs: pa.Table, kind: str) -> pa.Table:
+    return pairs.add_column(0, "kind", pa.repeat(pa.scalar(kind, STRING), pairs.num_rows)).cast(PAIRS)
+
+
+def _distinct(pairs: pa.Table) -> pa.Table:
+    """Each pair of different, non-empty texts once, as it was known last."""
+    says = pc.and_(pc.not_equal(pairs.column("anchor"), ""), pc.not_equal(pairs.column("document"), ""))
+    said = pairs.filter(pc.and_(says, pc.not_equal(pairs.column("anchor"), pairs.column("document"))))
+    said = said.sort_by([("anchor", "ascending"), ("document", "ascending"), ("known_at", "descending"), ("item_id", "ascending")])
+    return said.filter(pa.array(_is_new(said.column("anchor")) | _is_new(said.column("document"))))
+
+
+def _is_new(column: pa.ChunkedArray) -> BoolArray:
+    """Where a value differs from the one before, shape [N]."""
+    codes = np.asarray(column.combine_chunks().dictionary_encode().indices, dtype=np.int64)
+    return np.asarray(np.diff(codes, prepend=-1) != 0)
+
+
+def _newest(pairs: pa.Table, *, limit: int) -> pa.Table:
+    return pairs.sort_by([("known_at", "descending"), ("anchor", "ascending"), ("document", "ascending")]).slice(0, limit)

@@ -1,0 +1,78 @@
+"""What a tokenizer cannot read of some texts, and new tokens for it.
+
+An English model reads most Chinese characters as one and the same unknown token. New tokens begin as
+chance vectors that look like the old ones: they tell words apart at once, and mean something once trained.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from tokenizers import AddedToken
+
+from ml.text.weights import LoadedModel
+
+# A longer run that cannot be read is no word.
+_MAX_CHARACTERS = 16
+
+
+@dataclass(frozen=True)
+class Unread:
+    """What a tokenizer cannot read: characters of all, those lost, and in how many texts each piece is lost."""
+
+    num_characters: int
+    num_lost: int
+    texts_of_piece: Counter[str]
+
+    @property
+    def share(self) -> float:
+        """Share of characters lost, white space aside, in [0, 1]."""
+        return self.num_lost / max(self.num_characters, 1)
+
+
+def unread(texts: Sequence[str], *, tokenizer: Any) -> Unread:
+    """What becomes the unknown token of `texts`; nothing does where a tokenizer knows none, as byte-level ones do not."""
+    num_characters = sum(len("".join(text.split())) for text in texts)
+    if tokenizer.unk_token_id is None or not texts:
+        return Unread(num_characters, 0, Counter())
+    encoded = tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False)
+    pieces: Counter[str] = Counter()
+    num_lost = 0
+    for text, ids, offsets in zip(texts, encoded["input_ids"], encoded["offset_mapping"], strict=True):
+        lost = [text[start:end] for token, (start, end) in zip(ids, offsets, strict=True) if token == tokenizer.unk_token_id]
+        num_lost += sum(map(len, lost))
+        pieces.update(set(lost))
+    return Unread(num_characters, num_lost, pieces)
+
+
+def new_tokens(found: Unread, *, min_texts: int, limit: int) -> list[str]:
+    """The pieces lost in at least `min_texts` texts, most frequent first, ties by their letters, at most `limit`."""
+    frequent = [(-number, piece) for piece, number in found.texts_of_piece.items() if number >= min_texts and len(piece) <= _MAX_CHARACTERS]
+    return [piece for _, piece in sorted(frequent)[:limit]]
+
+
+def extend(loaded: LoadedModel, tokens: Sequence[str], *, generator: torch.Generator) -> int:
+    """Teach tokenizer and network new tokens, in place; returns how many are new to them.
+
+    A new vector is drawn from the normal distribution that has each coordinate's mean and variance among the old ones.
+    """
+    # A word of Latin letters stands apart from others; Chinese ones have no space between them.
+    apart = pc.match_substring_regex(pa.array(tokens, pa.string()), r"\p{Latin}").to_pylist()
+    added = loaded.tokenizer.add_tokens(
+        [AddedToken(token, single_word=alone, normalized=True) for token, alone in zip(tokens, apart, strict=True)]
+    )
+    if not added:
+        return 0
+    network: Any = loaded.network
+    old = network.get_input_embeddings().weight.detach()
+    size = len(loaded.tokenizer)
+    network.resize_token_embeddings(size, mean_resizing=False)
+    vectors = network.get_input_embeddings().weight
+    with torch.no_grad():
+        chance = torch.randn(size - len(old), old.shape[1], generator=generator).to(old)
+        vectors[len(old) :] = old.mean(dim=0) + chance * old.std(dim=0)
+    return int(added)
