@@ -5,10 +5,10 @@ one line with its unit; `docs/config.md` is generated from them.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError, model_validator
 
 from ml.errors import ConfigError
 
@@ -107,6 +107,7 @@ class InterestConfig(_Section):
     min_items: PositiveInt = Field(2, description="items an interest point needs")
     max_item_share: float = Field(0.5, gt=0, le=1, description="share of the catalogue above which a point says nothing")
     max_keyphrases_per_item: PositiveInt = Field(6, description="keyphrases kept per item")
+    keyphrase_diversity: float = Field(0.0, ge=0, lt=1, description="how far the next keyphrase of an item must be unlike those it has")
     max_keyphrases: PositiveInt = Field(2000, description="keyphrase points kept in all")
     tag_weight: NonNegativeFloat = Field(1.0, description="strength of a given tag, relative")
     category_weight: NonNegativeFloat = Field(0.8, description="strength of a category level, relative")
@@ -253,6 +254,15 @@ class PipelineConfig(_Section):
     ranking: RankingConfig = Field(default_factory=RankingConfig)
     features: FeatureStoreConfig = Field(default_factory=FeatureStoreConfig)
     monitoring: MonitoringConfig = Field(default_factory=MonitoringConfig)
+
+    @model_validator(mode="after")
+    def _projection_is_of_the_model(self) -> Self:
+        if self.finetuning.enabled and self.text.projection:
+            raise ValueError(
+                "text.projection was fitted on the vectors of text.model, a fine-tuned model gives others; leave it out, or set "
+                "finetuning.enabled to false"
+            )
+        return self
 
 
 def load_profile(path: Path) -> PipelineConfig:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.config.pipeline import FinetuningConfig
-from ml.contracts.contract import STRING, STRINGS, TIMESTAMP
+from ml.contracts.contract import STRING, TIMESTAMP
 from ml.ids import BoolArray
 from ml.text.items import item_texts
 
@@ -108,8 +108,8 @@ def _title_pairs(items: pa.Table, *, without: Sequence[str]) -> pa.Table:
 def _texts(items: pa.Table, *, without: Sequence[str] = ()) -> pa.Array:
     """The items' texts with some of their parts left out."""
     for name in without:
-        nothing = pa.scalar([], STRINGS) if name == "tags" else pa.scalar("", STRING)
-        items = items.set_column(items.schema.get_field_index(name), name, pa.repeat(nothing, items.num_rows))
+        place = items.schema.get_field_index(name)
+        items = items.set_column(place, name, pa.nulls(items.num_rows, items.schema.field(place).type))
     return item_texts(items)
 
 

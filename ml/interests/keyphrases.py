@@ -30,14 +30,16 @@ def choose_keyphrases(phrases: Phrases, *, vectors_ID: FloatArray, has_point_I: 
     """The best phrases as candidates, at most `max_keyphrases`, and per item its best `max_keyphrases_per_item`.
 
     Score of a phrase in an item: log1p(count) x specificity x coherence squared x cosine of the item and the mean of
-    the phrase's items (c-TF-IDF of Grootendorst, arXiv 2203.05794, with items as classes, and meaning). Items of
+    the phrase's items (c-TF-IDF of Grootendorst, arXiv 2203.05794, with items as classes, and meaning). An item's are
+    chosen one after the other, each as unlike those before as `keyphrase_diversity` asks. Items of
     `has_point_I` false come first: a phrase that is their only hold is kept on all its items, even beyond the limit per item.
     """
     score_IP = score_phrases(phrases, vectors_ID=vectors_ID)
     redundant_P = phrases.contained_share_P >= REDUNDANT_SHARE
     rank_P = _rank(score_IP, redundant_P=redundant_P)
     chosen_P = _choose(score_IP, rank_P=rank_P, redundant_P=redundant_P, has_point_I=has_point_I, limit=config.max_keyphrases)
-    kept_IP = _limit_per_item(score_IP[:, chosen_P], rank_P=rank_P[chosen_P], has_point_I=has_point_I, config=config)
+    means_PD = _centred_means(sp.csr_array(phrases.counts_NP[:, chosen_P]), vectors_ID=vectors_ID)
+    kept_IP = _limit_per_item(score_IP[:, chosen_P], rank_P=rank_P[chosen_P], means_PD=means_PD, has_point_I=has_point_I, config=config)
     used = np.flatnonzero(num_carriers(kept_IP))
     index = pa.array(chosen_P[used])
     strength = _divide_rows(kept_IP[:, used], _row_maxima(kept_IP)).sqrt() * config.keyphrase_weight
@@ -110,18 +112,59 @@ def _choose(score_IP: sp.csr_array, *, rank_P: IntArray, redundant_P: BoolArray,
     return np.sort(order[~redundant_P[order] | (needed_P[order] > 0)][:limit])
 
 
-def _limit_per_item(score_IP: sp.csr_array, *, rank_P: IntArray, has_point_I: BoolArray, config: InterestConfig) -> sp.csr_array:
+def _centred_means(counts_IP: sp.csr_array, *, vectors_ID: FloatArray) -> FloatArray:
+    """Unit vectors of what a phrase's items have that the catalogue has not, shape [P, D]: all texts of a catalogue are somewhat alike."""
+    means_PD = point_vectors(sp.csr_array(counts_IP.astype(bool).astype(np.float64)), vectors_ID=vectors_ID)
+    centred_PD = means_PD - vectors_ID.mean(axis=0, dtype=np.float64)
+    length_P1 = np.linalg.norm(centred_PD, axis=1, keepdims=True)
+    return np.asarray(centred_PD / np.maximum(length_P1, 1e-9), dtype=np.float32)
+
+
+def _limit_per_item(
+    score_IP: sp.csr_array, *, rank_P: IntArray, means_PD: FloatArray, has_point_I: BoolArray, config: InterestConfig
+) -> sp.csr_array:
     pairs = score_IP.tocoo()
-    order = np.lexsort((rank_P[pairs.col], -pairs.data, pairs.row))
-    first = np.searchsorted(pairs.row[order], pairs.row[order])
-    top = order[np.arange(len(order)) - first < config.max_keyphrases_per_item]
+    top = most_telling(pairs, rank_P=rank_P, means_PD=means_PD, limit=config.max_keyphrases_per_item, diversity=config.keyphrase_diversity)
     enough_P = np.bincount(pairs.col[top], minlength=score_IP.shape[1]) >= config.min_items
-    kept = np.zeros(len(order), dtype=np.bool_)
+    kept = np.zeros(len(pairs.data), dtype=np.bool_)
     kept[top] = enough_P[pairs.col[top]]
     stranded_I = ~has_point_I & (np.bincount(pairs.row[kept], minlength=score_IP.shape[0]) == 0)
     rescued = _best_ranked(score_IP, rank_P=rank_P, wanted_I=stranded_I)
     kept |= np.isin(pairs.col, rescued)
     return sp.csr_array((pairs.data[kept], (pairs.row[kept], pairs.col[kept])), shape=score_IP.shape)
+
+
+def most_telling(pairs: sp.coo_array, *, rank_P: IntArray, means_PD: FloatArray, limit: int, diversity: float) -> IntArray:
+    """Positions among `pairs` of each item's best `limit` phrases by maximal marginal relevance, ties by rank.
+
+    Each next one has the largest (1 - `diversity`) x share of the item's best score - `diversity` x cosine to the nearest
+    one chosen before (Carbonell & Goldstein, SIGIR 1998); 0 takes them by score alone.
+    """
+    item_O, phrase_O = pairs.row, pairs.col
+    share_O = pairs.data / _row_maxima(sp.csr_array(pairs))[item_O]
+    nearest_O = np.zeros(len(share_O))
+    left = np.arange(len(share_O))
+    chosen = [left[:0]]
+    last_I = np.zeros(pairs.shape[0], dtype=np.int64)
+    for _ in range(limit):
+        gain = np.round((1 - diversity) * share_O[left] - diversity * nearest_O[left], 9)
+        order = left[np.lexsort((rank_P[phrase_O[left]], -gain, item_O[left]))]
+        best = order[np.flatnonzero(np.diff(item_O[order], prepend=-1))]
+        chosen.append(best)
+        left = np.setdiff1d(left, best, assume_unique=True)
+        last_I[item_O[best]] = phrase_O[best]
+        if diversity:
+            cosine = _cosines(means_PD, phrase_O[left], last_I[item_O[left]])
+            nearest_O[left] = np.maximum(nearest_O[left], cosine)
+    return np.concatenate(chosen)
+
+
+def _cosines(vectors_PD: FloatArray, left_O: IntArray, right_O: IntArray) -> npt.NDArray[np.float64]:
+    cosine_O = np.zeros(len(left_O))
+    for start in range(0, len(left_O), BLOCK):
+        block = slice(start, start + BLOCK)
+        cosine_O[block] = (vectors_PD[left_O[block]] * vectors_PD[right_O[block]]).sum(axis=1, dtype=np.float64)
+    return cosine_O
 
 
 def _best_ranked(score_IP: sp.csr_array, *, rank_P: IntArray, wanted_I: BoolArray) -> IntArray:

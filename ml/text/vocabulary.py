@@ -39,7 +39,7 @@ def unread(texts: Sequence[str], *, tokenizer: Any) -> Unread:
     num_characters = sum(len("".join(text.split())) for text in texts)
     if tokenizer.unk_token_id is None or not texts:
         return Unread(num_characters, 0, Counter())
-    encoded = tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False)
+    encoded = tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False, verbose=False)
     pieces: Counter[str] = Counter()
     num_lost = 0
     for text, ids, offsets in zip(texts, encoded["input_ids"], encoded["offset_mapping"], strict=True):

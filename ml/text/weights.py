@@ -102,8 +102,9 @@ def save_model(loaded: LoadedModel, folder: Path) -> None:
     """Write a model as a folder that `find_model` finds; equal models give equal bytes, wherever they came from."""
     network: Any = loaded.network
     network.config.name_or_path = loaded.tokenizer.name_or_path = ""
-    network.save_pretrained(folder)
-    loaded.tokenizer.save_pretrained(folder)
+    with _without_progress_bars():
+        network.save_pretrained(folder)
+        loaded.tokenizer.save_pretrained(folder)
 
 
 def _installed_version(package: str) -> str | None:

@@ -3,18 +3,16 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, LlamaConfig, LlamaModel, PreTrainedTokenizerFast
 
 from ml.config.pipeline import TextConfig
 from ml.text.encoder import Encoded, Kind, Progress, TransformerEncoder, load_encoder
 from ml.text.space import EmbeddingSpace
 
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "warm", "wool", "hat", "sea", "salt", "boat", "trail", "boot"]
+from .tiny_models import write_tiny_model
 
 
 @pytest.fixture(scope="session")
@@ -32,40 +30,10 @@ def minilm_bfloat16() -> TransformerEncoder:
 def tiny_model(tmp_path: Path) -> Callable[..., Path]:
     """Writes a random model of a kind ("bert" or "llama") to a folder, as `save_pretrained` does."""
 
-    def write(kind: str = "bert", *, seed: int = 0, name: str | None = None, padding_side: str = "right") -> Path:
-        folder = tmp_path / (name or f"tiny-{kind}")
-        torch.manual_seed(seed)
-        sizes = {
-            "vocab_size": len(WORDS),
-            "hidden_size": 16,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "intermediate_size": 32,
-            "max_position_embeddings": 32,
-        }
-        model = BertModel(BertConfig(**sizes)) if kind == "bert" else LlamaModel(LlamaConfig(**sizes))
-        model.save_pretrained(folder)
-        _tokenizer(with_special_tokens=kind == "bert", padding_side=padding_side).save_pretrained(folder)
-        return folder
+    def write(kind: str = "bert", *, name: str | None = None, **settings: Any) -> Path:
+        return write_tiny_model(tmp_path / (name or f"tiny-{kind}"), kind=kind, **settings)
 
     return write
-
-
-def _tokenizer(*, with_special_tokens: bool, padding_side: str) -> PreTrainedTokenizerFast:
-    vocabulary = {word: number for number, word in enumerate(WORDS)}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    if with_special_tokens:
-        tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        model_max_length=32,
-        padding_side=padding_side,
-    )
 
 
 class HashEncoder:
