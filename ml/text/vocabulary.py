@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-from tokenizers import AddedToken
+from transformers import AddedToken
 
 from ml.text.weights import LoadedModel
 
