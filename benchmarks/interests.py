@@ -1,8 +1,9 @@
 """Do the simulated interests come back? Found user interests against the truth the sample's simulator wrote.
 
 AUC of user x theme weights and precision of a user's five strongest, beside the same
-profiles without semantic tokens, dealt to other users (chance) and beside counting the tags of the
-items a user met. A semantic token's weight is shared out among its words. Seeds 11 to 13 were never looked at while settings were chosen.
+profiles without semantic tokens, without own texts, dealt to other users (chance) and beside counting the tags of the
+items a user met. A semantic token's weight is shared out among its words. "since the shift" is of users whose taste has moved:
+AUC against what they like now, and the share of what they came to like that is among their five strongest. Seeds 11 to 13 were never looked at while settings were chosen.
 
 python -m benchmarks.interests [--quick] [--json FILE]
 """
@@ -23,13 +24,21 @@ from examples.shop.truth import Truth, interest_auc, read_truth
 from ml.config import DatasetHome
 from ml.config.pipeline import InterestConfig, ReviewConfig, TextConfig
 from ml.contracts.behaviour import INTERACTIONS, ITEMS
-from ml.contracts.meaning import INTEREST_POINTS, ITEM_EMBEDDINGS, REVIEW_SIGNALS, REVIEWER_SIGNALS, USER_INTERESTS
+from ml.contracts.meaning import (
+    INTEREST_POINTS,
+    ITEM_EMBEDDINGS,
+    ITEM_INTERESTS,
+    REVIEW_SIGNALS,
+    REVIEWER_SIGNALS,
+    TEXT_INTERESTS,
+    USER_INTERESTS,
+)
 from ml.contracts.store import TableStore
 from ml.days import as_of
 from ml.interests.naming import SEPARATOR
 from ml.interests.points import find_interests
 from ml.interests.profiles import weigh_user_interests
-from ml.reviews.weighing import weigh_interactions
+from ml.reviews.weighing import weigh_interactions, weigh_text_interests
 from ml.text.cache import EmbeddingCache, embed
 from ml.text.encoder import load_encoder
 
@@ -54,11 +63,17 @@ def measure(settings: SampleSettings) -> list[Row]:
         store = TableStore(DatasetHome(home, "shop").tables)
         points, profiles = store.read(INTEREST_POINTS, day=settings.last_day), store.read(USER_INTERESTS, day=settings.last_day)
         ours_UT = found_scores(points, profiles, truth=truth)
+        recent_UT = found_scores(points, profiles, truth=truth, weight="recent_weight")
         plain_UT = found_scores(*without_themes(store, home=DatasetHome(home, "shop"), settings=settings), truth=truth)
+        item_interests = store.read(ITEM_INTERESTS, day=settings.last_day)
+        met = weigh_again(store, item_interests, TEXT_INTERESTS.empty(), config=InterestConfig(), settings=settings)
         counted_UT = counted_scores(store, truth=truth, settings=settings)
     dealt_UT = np.random.default_rng(0).permutation(ours_UT)
     scores = {
         "ours": ours_UT,
+        "ours, recent": recent_UT,
+        "ours, without own texts": found_scores(points, met, truth=truth),
+        "ours, recent, without own texts": found_scores(points, met, truth=truth, weight="recent_weight"),
         "ours, without semantic tokens": plain_UT,
         "tags of the items met, counted": counted_UT,
         "ours, dealt to other users": dealt_UT,
@@ -69,19 +84,21 @@ def measure(settings: SampleSettings) -> list[Row]:
             "profiles": name,
             "AUC": interest_auc(truth, scores_UT, day=settings.last_day),
             "precision of the top 5": top_precision(truth, scores_UT, settings=settings),
+            "AUC since the shift": interest_auc(truth, scores_UT, day=settings.last_day, users=sorted(truth.shifted_users), newest=True),
+            "new tastes in the top 5": new_in_top(truth, scores_UT),
         }
         for name, scores_UT in scores.items()
     ]
 
 
-def found_scores(points: pa.Table, profiles: pa.Table, *, truth: Truth) -> np.ndarray:
-    """User interests as themes, shape [U, T]."""
-    named = profiles.select(["user_id", "interest_id", "weight"]).join(points.select(["interest_id", "name"]), "interest_id")
+def found_scores(points: pa.Table, profiles: pa.Table, *, truth: Truth, weight: str = "weight") -> np.ndarray:
+    """User interests as themes by a column of weights, shape [U, T]."""
+    named = profiles.select(["user_id", "interest_id", weight]).join(points.select(["interest_id", "name"]), "interest_id")
     words = pc.split_pattern(named.column("name").combine_chunks(), SEPARATOR)
     row = pc.list_parent_indices(words)
-    weight = pc.divide(named.column("weight"), pc.list_value_length(words)).combine_chunks()
+    shared = pc.divide(named.column(weight), pc.list_value_length(words)).combine_chunks()
     users = named.column("user_id").combine_chunks().take(row)
-    return truth.theme_scores(users.to_pylist(), words.flatten().to_pylist(), weight.take(row).to_pylist())
+    return truth.theme_scores(users.to_pylist(), words.flatten().to_pylist(), shared.take(row).to_pylist())
 
 
 def without_themes(store: TableStore, *, home: DatasetHome, settings: SampleSettings) -> tuple[pa.Table, pa.Table]:
@@ -95,14 +112,26 @@ def without_themes(store: TableStore, *, home: DatasetHome, settings: SampleSett
         language="auto",
         name_vectors=lambda names: embed(names, encoder=encoder, cache=cache).vectors_ND,
     )
+    texts = store.read(TEXT_INTERESTS, day=day)
+    kept = texts.filter(pc.is_in(texts.column("interest_id"), value_set=points.column("interest_id").combine_chunks()))
+    return points, weigh_again(store, item_interests, kept, config=config, settings=settings)
+
+
+def weigh_again(
+    store: TableStore, item_interests: pa.Table, text_interests: pa.Table, *, config: InterestConfig, settings: SampleSettings
+) -> pa.Table:
+    """User interests of the last day with other interests or settings."""
+    day = settings.last_day
+    reviewers = store.read(REVIEWER_SIGNALS, day=day)
     weighed = weigh_interactions(
         store.read_history(INTERACTIONS, through=day),
         review_signals=store.read(REVIEW_SIGNALS, day=day),
-        reviewer_signals=store.read(REVIEWER_SIGNALS, day=day),
+        reviewer_signals=reviewers,
         config=ReviewConfig(),
         as_of=as_of(day),
     )
-    return points, weigh_user_interests(weighed, item_interests=item_interests, config=config, as_of=as_of(day))
+    said = weigh_text_interests(text_interests, reviewer_signals=reviewers, config=ReviewConfig())
+    return weigh_user_interests(weighed, item_interests=item_interests, text_interests=said, config=config, as_of=as_of(day))
 
 
 def counted_scores(store: TableStore, *, truth: Truth, settings: SampleSettings) -> np.ndarray:
@@ -123,6 +152,14 @@ def top_precision(truth: Truth, scores_UT: np.ndarray, *, settings: SampleSettin
     found_UK = np.argsort(-scores_UT, axis=1, kind="stable")[:, :k]
     shared = [len(set(found) & set(simulated)) / k for found, simulated in zip(found_UK, simulated_UK, strict=True)]
     return float(np.mean(shared))
+
+
+def new_in_top(truth: Truth, scores_UT: np.ndarray, *, k: int = 5) -> float:
+    """Share of the themes that shifted users came to like that are among each one's `k` strongest found."""
+    found_UK = np.argsort(-scores_UT, axis=1, kind="stable")[:, :k]
+    has_shifted_U = np.isin(truth.user_ids, sorted(truth.shifted_users))
+    is_new_UT = (truth.shifted_UT > truth.interests_UT) & has_shifted_U[:, None]
+    return float(np.take_along_axis(is_new_UT, found_UK, axis=1).sum() / is_new_UT.sum())
 
 
 if __name__ == "__main__":

@@ -58,7 +58,9 @@ def graph_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         graph = build_interest_graph(
             weighed,
             items=Vocabulary("item", items.column("item_id")),
-            users=Vocabulary("user", interactions.column("user_id")),
+            users=Vocabulary(
+                "user", pa.concat_tables([interactions.select(["user_id"]), user_interests.select(["user_id"])]).column("user_id")
+            ),
             item_interests=item_interests,
             user_interests=user_interests,
             knowledge_graph=knowledge_graph,
