@@ -1,9 +1,10 @@
 """Do the simulated interests come back? Found user interests against the truth the sample's simulator wrote.
 
 AUC of user x theme weights and precision of a user's five strongest, beside the same
-profiles without semantic tokens, without own texts, dealt to other users (chance) and beside counting the tags of the
-items a user met. A semantic token's weight is shared out among its words. "since the shift" is of users whose taste has moved:
-AUC against what they like now, and the share of what they came to like that is among their five strongest. Seeds 11 to 13 were never looked at while settings were chosen.
+profiles without semantic tokens, without own texts, of own texts alone, dealt to other users (chance) and beside counting the
+tags of the items a user met. A semantic token's weight is shared out among its words. "since the shift" is of users whose
+taste has moved: AUC against what they like now, and the share of what they came to like that is among their five strongest.
+Seeds 11 to 13 were never looked at while settings were chosen.
 
 python -m benchmarks.interests [--quick] [--json FILE]
 """
@@ -61,23 +62,7 @@ def measure(settings: SampleSettings) -> list[Row]:
         subprocess.run([PROGRAM, "run", "--dataset", str(dataset_file)], env=environ, check=True, capture_output=True)  # noqa: S603
         truth = read_truth(dataset_file.parent)
         store = TableStore(DatasetHome(home, "shop").tables)
-        points, profiles = store.read(INTEREST_POINTS, day=settings.last_day), store.read(USER_INTERESTS, day=settings.last_day)
-        ours_UT = found_scores(points, profiles, truth=truth)
-        recent_UT = found_scores(points, profiles, truth=truth, weight="recent_weight")
-        plain_UT = found_scores(*without_themes(store, home=DatasetHome(home, "shop"), settings=settings), truth=truth)
-        item_interests = store.read(ITEM_INTERESTS, day=settings.last_day)
-        met = weigh_again(store, item_interests, TEXT_INTERESTS.empty(), config=InterestConfig(), settings=settings)
-        counted_UT = counted_scores(store, truth=truth, settings=settings)
-    dealt_UT = np.random.default_rng(0).permutation(ours_UT)
-    scores = {
-        "ours": ours_UT,
-        "ours, recent": recent_UT,
-        "ours, without own texts": found_scores(points, met, truth=truth),
-        "ours, recent, without own texts": found_scores(points, met, truth=truth, weight="recent_weight"),
-        "ours, without semantic tokens": plain_UT,
-        "tags of the items met, counted": counted_UT,
-        "ours, dealt to other users": dealt_UT,
-    }
+        scores = score(store, home=DatasetHome(home, "shop"), truth=truth, settings=settings)
     return [
         {
             "seed": settings.seed,
@@ -89,6 +74,27 @@ def measure(settings: SampleSettings) -> list[Row]:
         }
         for name, scores_UT in scores.items()
     ]
+
+
+def score(store: TableStore, *, home: DatasetHome, truth: Truth, settings: SampleSettings) -> dict[str, np.ndarray]:
+    """Users by themes as each kind of profile has them, each shape [U, T]."""
+    day = settings.last_day
+    points, item_interests, texts = (store.read(table, day=day) for table in (INTEREST_POINTS, ITEM_INTERESTS, TEXT_INTERESTS))
+    met = store.read_history(INTERACTIONS, through=day)
+    profiles = store.read(USER_INTERESTS, day=day)
+    without = weigh_again(store, met, item_interests=item_interests, text_interests=TEXT_INTERESTS.empty(), settings=settings)
+    alone = weigh_again(store, INTERACTIONS.empty(), item_interests=item_interests, text_interests=texts, settings=settings)
+    ours_UT = found_scores(points, profiles, truth=truth)
+    return {
+        "ours": ours_UT,
+        "ours, recent": found_scores(points, profiles, truth=truth, weight="recent_weight"),
+        "ours, without own texts": found_scores(points, without, truth=truth),
+        "ours, recent, without own texts": found_scores(points, without, truth=truth, weight="recent_weight"),
+        "own texts alone": found_scores(points, alone, truth=truth),
+        "ours, without semantic tokens": found_scores(*without_themes(store, home=home, settings=settings), truth=truth),
+        "tags of the items met, counted": counted_scores(store, truth=truth, settings=settings),
+        "ours, dealt to other users": np.random.default_rng(0).permutation(ours_UT),
+    }
 
 
 def found_scores(points: pa.Table, profiles: pa.Table, *, truth: Truth, weight: str = "weight") -> np.ndarray:
@@ -112,26 +118,26 @@ def without_themes(store: TableStore, *, home: DatasetHome, settings: SampleSett
         language="auto",
         name_vectors=lambda names: embed(names, encoder=encoder, cache=cache).vectors_ND,
     )
-    texts = store.read(TEXT_INTERESTS, day=day)
+    texts, met = store.read(TEXT_INTERESTS, day=day), store.read_history(INTERACTIONS, through=day)
     kept = texts.filter(pc.is_in(texts.column("interest_id"), value_set=points.column("interest_id").combine_chunks()))
-    return points, weigh_again(store, item_interests, kept, config=config, settings=settings)
+    return points, weigh_again(store, met, item_interests=item_interests, text_interests=kept, settings=settings)
 
 
 def weigh_again(
-    store: TableStore, item_interests: pa.Table, text_interests: pa.Table, *, config: InterestConfig, settings: SampleSettings
+    store: TableStore, interactions: pa.Table, *, item_interests: pa.Table, text_interests: pa.Table, settings: SampleSettings
 ) -> pa.Table:
-    """User interests of the last day with other interests or settings."""
+    """User interests as they would be on the last day."""
     day = settings.last_day
     reviewers = store.read(REVIEWER_SIGNALS, day=day)
     weighed = weigh_interactions(
-        store.read_history(INTERACTIONS, through=day),
+        interactions,
         review_signals=store.read(REVIEW_SIGNALS, day=day),
         reviewer_signals=reviewers,
         config=ReviewConfig(),
         as_of=as_of(day),
     )
     said = weigh_text_interests(text_interests, reviewer_signals=reviewers, config=ReviewConfig())
-    return weigh_user_interests(weighed, item_interests=item_interests, text_interests=said, config=config, as_of=as_of(day))
+    return weigh_user_interests(weighed, item_interests=item_interests, text_interests=said, config=InterestConfig(), as_of=as_of(day))
 
 
 def counted_scores(store: TableStore, *, truth: Truth, settings: SampleSettings) -> np.ndarray:

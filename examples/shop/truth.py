@@ -88,7 +88,8 @@ def read_truth(directory: Path) -> Truth:
 def interest_auc(truth: Truth, scores_UT: Matrix, *, day: date, users: Sequence[str] | None = None, newest: bool = False) -> float:
     """Probability that a (user, theme) pair that has been a strong interest by `day` scores above one that has not; ties count half.
 
-    Over all pairs of `users` (default: all honest ones) together; with `newest`, of the interests in force on `day` alone. Raises `ValueError` where all pairs are of one kind.
+    Over all pairs of `users` (default: all honest ones) together; with `newest`, of the interests in force on `day` alone.
+    Raises `ValueError` where all pairs are of one kind.
     """
     chosen = set(truth.user_ids if users is None else users)
     rows = np.array([user in chosen for user in truth.user_ids])
