@@ -29,8 +29,8 @@ from ml.words.trie import NameTrie, key_of_names
 MAX_HALF_LIVES = 10
 # Near are points whose cosine is so many standard deviations above the mean of all points: a bar that fits every encoder's range.
 NEAR_DEVIATIONS = 3.0
-# Distinct texts held against all points at once; bounds the memory, not the result.
-BLOCK = 1024
+# Pairs of a text and a point looked at together; bounds the memory, not the result.
+BLOCK_PAIRS = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -143,11 +143,11 @@ def _singular(stream: WordStream) -> WordStream:
 
 def _weights(texts: pa.Array, *, vectors_QD: FloatArray, points: _Points, language: str, config: InterestConfig) -> sp.csr_array:
     """How much of each text each point is, rows of unit length, shape [Q, P]."""
-    blocks = []
-    for start in range(0, len(texts), BLOCK):
-        block = texts.slice(start, BLOCK)
+    blocks, block_size = [], max(BLOCK_PAIRS // len(points.ids), 1)
+    for start in range(0, len(texts), block_size):
+        block = texts.slice(start, block_size)
         is_named_BP = _named(block, points=points)
-        nearness_BP = _nearness(vectors_QD[start : start + BLOCK], points=points) * _has_words(block, language=language)[:, None]
+        nearness_BP = _nearness(vectors_QD[start : start + block_size], points=points) * _has_words(block, language=language)[:, None]
         strength_BP = np.where(is_named_BP, 1.0, nearness_BP) * points.strength_P
         blocks.append(_strongest(strength_BP, is_first_BP=is_named_BP, limit=config.max_interests_per_text))
     return sp.csr_array(sp.vstack(blocks, format="csr"))

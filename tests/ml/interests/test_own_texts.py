@@ -233,7 +233,7 @@ def test_blocks_of_texts_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     rows: list[Row] = [("u", None, f"{rng.choice(['tent', 'wool', 'boot'])} {number % 37}", 1) for number in range(200)]
     vectors = {row[2]: tuple(rng.normal(size=4)) for row in rows}
     whole = find(make_texts(rows), vectors=vectors)
-    monkeypatch.setattr(own_texts, "BLOCK", 7)
+    monkeypatch.setattr(own_texts, "BLOCK_PAIRS", 7 * POINTS.num_rows)
     assert find(make_texts(rows), vectors=vectors).equals(whole)
 
 
