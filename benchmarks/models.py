@@ -88,7 +88,7 @@ def _tables(dataset_file: Path | None) -> TrainingTables:
         store, day = TableStore(Path(made["places"]["tables"])), date.fromisoformat(made["day"])
         snapshots = [
             store.read(CONTRACTS[name], day=day)
-            for name in ("items", "item_embeddings", "item_interests", "knowledge_graph", "review_signals")
+            for name in ("items", "item_embeddings", "item_interests", "text_interests", "knowledge_graph", "review_signals")
         ]
         return TrainingTables(store.read_history(CONTRACTS["interactions"], through=day), *snapshots)
 
@@ -106,6 +106,7 @@ def _windows(tables: TrainingTables, *, most: int) -> list[Window]:
             tables.items,
             tables.item_embeddings,
             tables.item_interests,
+            tables.text_interests,
             tables.knowledge_graph,
             tables.review_signals,
         )

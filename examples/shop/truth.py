@@ -85,14 +85,16 @@ def read_truth(directory: Path) -> Truth:
     )
 
 
-def interest_auc(truth: Truth, scores_UT: Matrix, *, day: date, users: Sequence[str] | None = None) -> float:
+def interest_auc(truth: Truth, scores_UT: Matrix, *, day: date, users: Sequence[str] | None = None, newest: bool = False) -> float:
     """Probability that a (user, theme) pair that has been a strong interest by `day` scores above one that has not; ties count half.
 
-    Over all pairs of `users` (default: all honest ones) together. Raises `ValueError` where all pairs are of one kind.
+    Over all pairs of `users` (default: all honest ones) together; with `newest`, of the interests in force on `day` alone.
+    Raises `ValueError` where all pairs are of one kind.
     """
     chosen = set(truth.user_ids if users is None else users)
     rows = np.array([user in chosen for user in truth.user_ids])
-    is_strong = (truth.interests_so_far(day)[rows] >= STRONG_INTEREST).ravel()
+    simulated_UT = truth.interests(day) if newest else truth.interests_so_far(day)
+    is_strong = (simulated_UT[rows] >= STRONG_INTEREST).ravel()
     num_strong, num_other = int(is_strong.sum()), int((~is_strong).sum())
     if not num_strong or not num_other:
         raise ValueError(f"no AUC from {num_strong} strong and {num_other} other pairs; give users of the sample")

@@ -122,8 +122,12 @@ class InterestConfig(_Section):
     synonym_overlap: float = Field(0.9, gt=0, le=1, description="share of the items of two names that carry both from which they are one")
     synonym_similarity: float = Field(0.85, gt=0, le=1, description="cosine of two names' vectors from which they are one")
     synonym_item_similarity: float = Field(0.5, ge=-1, le=1, description="cosine that their items' mean vectors then need too")
-    half_life_days: PositiveFloat = Field(30.0, description="days after which an interaction counts half in a profile")
-    max_per_user: PositiveInt = Field(60, description="interests kept per user, by magnitude")
+    half_life_days: PositiveFloat = Field(30.0, description="days after which an interaction or own text counts half in a profile")
+    recent_half_life_days: PositiveFloat = Field(7.0, description="the same in a profile's recent weights")
+    text_weight: NonNegativeFloat = Field(1.0, description="what a search counts, in weights of an interaction; 0: own texts say nothing")
+    review_text_share: float = Field(0.25, ge=0, le=1, description="share of that a review's words count: its stars weigh the item anyway")
+    max_interests_per_text: PositiveInt = Field(8, description="interests found in one own text")
+    max_per_user: PositiveInt = Field(60, description="interests kept per user, by the larger of both magnitudes")
     max_evidence_items: PositiveInt = Field(5, description="items named per user interest")
 
 

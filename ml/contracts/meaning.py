@@ -120,6 +120,24 @@ ITEM_INTERESTS = TableContract(
     ),
 )
 
+TEXT_INTERESTS = TableContract(
+    name="text_interests",
+    layer="interests",
+    grain="snapshot",
+    row="user's own text, interest point",
+    key=("event_id", "user_id", "interest_id"),
+    columns=(
+        Column("event_id", STRING, "event that carries the words"),
+        Column("user_id", STRING, "inside user id"),
+        Column("item_id", STRING, "item written about; null for a search", nullable=True),
+        Column("event_at", TIMESTAMP, "when, UTC"),
+        Column("interest_id", STRING, "interest point"),
+        Column(
+            "weight", FLOAT, "in [-1, 1]: share of the text (unit L2 norm) x what the text says: 1 of a search, the sentiment of a review"
+        ),
+    ),
+)
+
 USER_INTERESTS = TableContract(
     name="user_interests",
     layer="interests",
@@ -130,7 +148,9 @@ USER_INTERESTS = TableContract(
         Column("user_id", STRING, "inside user id"),
         Column("interest_id", STRING, "interest point"),
         Column("weight", FLOAT, "in [-1, 1]; a user's strongest has magnitude 1; below 0: dislikes it"),
-        Column("num_items", INTEGER, "items behind it"),
+        Column("recent_weight", FLOAT, "in [-1, 1]; the same of the last days alone; 0: nothing to speak of"),
+        Column("num_items", INTEGER, "items behind it, met or reviewed; 0: searches alone gave it"),
+        Column("num_texts", INTEGER, "own texts behind it: searches and reviews"),
         Column("first_seen_at", TIMESTAMP, "first event behind it, UTC"),
         Column("last_seen_at", TIMESTAMP, "last event behind it, UTC"),
         Column("item_ids", STRINGS, "items that gave it, strongest first (a few)"),
@@ -180,6 +200,7 @@ MEANING_TABLES = (
     REVIEWER_SIGNALS,
     INTEREST_POINTS,
     ITEM_INTERESTS,
+    TEXT_INTERESTS,
     USER_INTERESTS,
     KNOWLEDGE_GRAPH,
     INTEREST_GRAPH,

@@ -130,6 +130,8 @@ USER_PROFILES = TableContract(
         Column("release_id", STRING, "release in force"),
         Column("interest_names", STRINGS, "named interests, strongest first"),
         Column("interest_weights", FLOATS, "their weights in (0, 1], same order"),
+        Column("recent_interest_names", STRINGS, "named interests of the last days, strongest first"),
+        Column("recent_interest_weights", FLOATS, "their recent weights in (0, 1], same order"),
         Column("disliked_names", STRINGS, "named negative interests, strongest first"),
         Column("num_interactions", INTEGER, "user-item-days in all history"),
         Column("num_interactions_28d", INTEGER, "user-item-days in the last 28 days"),

@@ -9,17 +9,17 @@ from ml.ids import Vocabulary
 
 
 def named_interests(
-    interests: pa.Table, *, key: str, order: Vocabulary, interest_points: pa.Table, limit: int, sign: int = 1
+    interests: pa.Table, *, key: str, order: Vocabulary, interest_points: pa.Table, limit: int, weight: str = "weight", sign: int = 1
 ) -> tuple[pa.Array, pa.Array]:
     """The `limit` strongest named interests of each id in `order`: (names, weights), lists of equal length, strongest first.
 
-    `interests` is `user_interests` or `item_interests`, `key` its id column. `sign`
-    +1 keeps weights above 0, -1 those below 0 (as magnitudes); ties go by interest id.
+    `interests` is `user_interests` or `item_interests`, `key` its id column, `weight` that
+    of the weights. `sign` +1 keeps weights above 0, -1 those below 0 (as magnitudes); ties go by interest id.
     Raises `UnknownIdError` for an interest without a point and for an id outside `order`.
     """
     points = Vocabulary("interest", interest_points.column("interest_id"))
     names = _names(points, interest_points)
-    weights_N = sign * _doubles(interests.column("weight"))
+    weights_N = sign * _doubles(interests.column(weight))
     kept = np.flatnonzero(weights_N > 0)
     weights_N = weights_N[kept]
     keys_N = order.positions(interests.column(key))[kept]

@@ -48,6 +48,9 @@ def build_user_profiles(
     liked = interactions.filter(pc.greater(interactions.column("weight"), 0.0))
     names, weights = named_interests(user_interests, key="user_id", order=users, interest_points=interest_points, limit=max_interests)
     disliked, _ = named_interests(user_interests, key="user_id", order=users, interest_points=interest_points, limit=max_interests, sign=-1)
+    recent_names, recent_weights = named_interests(
+        user_interests, key="user_id", weight="recent_weight", order=users, interest_points=interest_points, limit=max_interests
+    )
     profiles = pa.table(
         {
             "user_id": users.ids,
@@ -56,6 +59,8 @@ def build_user_profiles(
             "release_id": pa.repeat(release_id, len(users)),
             "interest_names": names,
             "interest_weights": weights,
+            "recent_interest_names": recent_names,
+            "recent_interest_weights": recent_weights,
             "disliked_names": disliked,
             "num_interactions": count_by(interactions.column("user_id"), order=users),
             "num_interactions_28d": count_by(recent(interactions, as_of=as_of).column("user_id"), order=users),

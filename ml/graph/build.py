@@ -63,6 +63,11 @@ def build_interest_graph(
     return InterestGraph(vocabularies, {known: found[known] for known in sorted(found, key=_order) if len(found[known])})
 
 
+def known_users(interactions: pa.Table, *, user_interests: pa.Table) -> Vocabulary:
+    """Everybody who met an item or has an interest: who only searched has no other edge."""
+    return _joined("user", interactions.column("user_id"), user_interests.column("user_id"))
+
+
 def _behaviour_edges(
     interactions: pa.Table, *, vocabularies: dict[str, Vocabulary], config: GraphConfig, as_of: datetime
 ) -> dict[EdgeType, Edges]:

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.ids import BoolArray, IntArray
-from ml.knowledge.stream import WordStream
 from ml.knowledge.surroundings import CUES, Seen, has_content
 from ml.words.chinese import word_frequencies
+from ml.words.stream import WordStream
 
 Floats = npt.NDArray[np.float64]
 

@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ml.config.pipeline import ExtractorConfig
 from ml.errors import Finding
 from ml.knowledge.answer_cache import AnswerCache
-from ml.knowledge.stream import fold
 from ml.names import snake_case_names
+from ml.words.stream import fold
 
 PROMPT = (
     "You read the description of one catalogue item and list what it says about the item: people, places, makers, works, themes. "

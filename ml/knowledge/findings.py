@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.errors import Finding
-from ml.knowledge.stream import fold
 from ml.names import snake_case_names
+from ml.words.stream import fold
 
 NUM_SHOWN = 5
 # All that tells two spellings of one name apart: case, accents, spaces and signs.

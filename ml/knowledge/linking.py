@@ -14,9 +14,9 @@ from ml.ids import BoolArray, IntArray
 from ml.knowledge.confidence import Floats, confidences, fitting_cues, name_facts
 from ml.knowledge.disambiguation import Company, choose
 from ml.knowledge.gazetteer import TITLE
-from ml.knowledge.stream import WordStream, read_stream
 from ml.knowledge.surroundings import Seen, look_around
-from ml.knowledge.trie import Matches, NameTrie, key_of_names
+from ml.words.stream import WordStream, read_stream
+from ml.words.trie import Matches, NameTrie, key_of_names
 
 # Texts read at once: bounds memory, changes no result.
 BLOCK = 4096

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.ids import BoolArray, IntArray
-from ml.knowledge.stream import PART, WordStream
-from ml.knowledge.trie import Matches
 from ml.words.chinese import segment_chinese
+from ml.words.stream import PART, WordStream
+from ml.words.trie import Matches
 from ml.words.word_lists import load_words
 
 # Words near a name that say what it names: (word, part of the kind's name). Han characters stand alone.

@@ -29,9 +29,13 @@ def weigh_interactions(
     """
     weight_N = np.asarray(interactions.column("weight"), dtype=np.float64)
     weight_N = weight_N + _said_by_texts(interactions, reviews_known(review_signals, as_of=as_of))
-    weighed_N = weight_N * credibility_of(interactions.column("user_id"), reviewer_signals=reviewer_signals, config=config)
-    place = interactions.schema.get_field_index("weight")
-    return interactions.set_column(place, interactions.schema.field(place), pa.array(weighed_N))
+    return _believed(interactions, weight_N=weight_N, reviewer_signals=reviewer_signals, config=config)
+
+
+def weigh_text_interests(text_interests: pa.Table, *, reviewer_signals: pa.Table, config: ReviewConfig) -> pa.Table:
+    """What own texts say of interests, by their user's credibility like everything else they do."""
+    weight_N = np.asarray(text_interests.column("weight"), dtype=np.float64)
+    return _believed(text_interests, weight_N=weight_N, reviewer_signals=reviewer_signals, config=config)
 
 
 def credibility_of(user_ids: pa.Array | pa.ChunkedArray, *, reviewer_signals: pa.Table, config: ReviewConfig) -> Floats:
@@ -39,6 +43,13 @@ def credibility_of(user_ids: pa.Array | pa.ChunkedArray, *, reviewer_signals: pa
     place = pc.index_in(user_ids, value_set=reviewer_signals.column("user_id").combine_chunks())
     known = pc.fill_null(reviewer_signals.column("credibility").take(place), 1.0)
     return np.maximum(np.asarray(known, dtype=np.float64), config.min_credibility)
+
+
+def _believed(table: pa.Table, *, weight_N: Floats, reviewer_signals: pa.Table, config: ReviewConfig) -> pa.Table:
+    """The table with these weights, each times its user's credibility."""
+    weighed_N = weight_N * credibility_of(table.column("user_id"), reviewer_signals=reviewer_signals, config=config)
+    place = table.schema.get_field_index("weight")
+    return table.set_column(place, table.schema.field(place), pa.array(weighed_N))
 
 
 def _said_by_texts(interactions: pa.Table, reviews: pa.Table) -> Floats:

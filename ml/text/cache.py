@@ -9,7 +9,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -185,3 +185,9 @@ def embed(
         num_cut_texts=int(np.count_nonzero(kept.num_cut_N)),
         seconds=time.perf_counter() - started,
     )
+
+
+def embed_readable(texts: Sequence[str], *, encoder: Encoder, cache: EmbeddingCache, progress: Progress | None = None) -> EmbeddingResult:
+    """As `embed`, with zeros for texts the encoder cannot read: vectors of nothing but unknown tokens are all alike."""
+    result = embed(texts, encoder=encoder, cache=cache, progress=progress)
+    return replace(result, vectors_ND=result.vectors_ND * encoder.reads(texts)[:, None])

@@ -18,7 +18,7 @@ import torch
 
 from ml.config.pipeline import TextConfig
 from ml.errors import ConfigError
-from ml.ids import FloatArray, IntArray
+from ml.ids import BoolArray, FloatArray, IntArray
 from ml.text.batches import TokenizedTexts, fixed_shape_batches, length_sorted_batches
 from ml.text.hardware import Hardware, resolve_hardware
 from ml.text.packing import Pack, first_position, packs, prepare_packing, run_pack
@@ -26,6 +26,7 @@ from ml.text.pooling import Pooling, pool, pool_packed
 from ml.text.quantised import quantise
 from ml.text.reduction import Projection, load_projection, reduce
 from ml.text.space import EmbeddingSpace
+from ml.text.vocabulary import unread_shares
 from ml.text.weights import LoadedModel, ModelSource, find_model, load_model
 from ml.text.windows import empty_id, pool_windows, split
 from ml.words.cleaning import clean_texts
@@ -35,6 +36,8 @@ Kind = Literal["document", "query"]
 
 # Texts tokenised at once: bounds memory, and is enough for sorting to fill batches evenly.
 _WINDOW = 8192
+# Share of unknown characters beyond which two texts may have one vector whatever they say.
+MAX_UNREAD_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,10 @@ class Encoder(Protocol):
 
     def encode(self, texts: Sequence[str], *, kind: Kind = "document", progress: Progress | None = None) -> Encoded:
         """Vectors in the order of `texts`."""
+        ...
+
+    def reads(self, texts: Sequence[str]) -> BoolArray:
+        """Which texts it can tell from others, shape [N]."""
         ...
 
 
@@ -160,6 +167,11 @@ class TransformerEncoder:
             np.concatenate([part.num_tokens_N for part in (nothing, *parts)])[rows],
             np.concatenate([part.num_cut_N for part in (nothing, *parts)])[rows],
         )
+
+    def reads(self, texts: Sequence[str]) -> BoolArray:
+        """Which texts the tokenizer knows but for a quarter of their characters, shape [N]: vectors of others say next to nothing."""
+        cleaned = clean_texts(pa.array(texts, pa.string())).to_pylist()
+        return np.asarray(unread_shares(cleaned, tokenizer=self._tokenizer) <= MAX_UNREAD_SHARE)
 
     def _encode_window(self, texts: Sequence[str], *, kind: Kind, progress: Progress | None) -> Encoded:
         prompt = self.space.query_prompt if kind == "query" else self.space.prompt

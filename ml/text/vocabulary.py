@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from transformers import AddedToken
 
+from ml.ids import IntArray
 from ml.text.weights import LoadedModel
 
 # A longer run that cannot be read is no word.
@@ -36,17 +39,30 @@ class Unread:
 
 def unread(texts: Sequence[str], *, tokenizer: Any) -> Unread:
     """What becomes the unknown token of `texts`; nothing does where a tokenizer knows none, as byte-level ones do not."""
-    num_characters = sum(len("".join(text.split())) for text in texts)
+    lost = _lost_pieces(texts, tokenizer=tokenizer)
+    pieces = Counter(piece for found in lost for piece in set(found))
+    return Unread(int(_num_characters(texts).sum()), sum(len(piece) for found in lost for piece in found), pieces)
+
+
+def unread_shares(texts: Sequence[str], *, tokenizer: Any) -> npt.NDArray[np.float64]:
+    """The share of each text's characters that becomes the unknown token, white space aside, in [0, 1], shape [N]."""
+    num_lost_N = np.array([sum(map(len, found)) for found in _lost_pieces(texts, tokenizer=tokenizer)], dtype=np.float64)
+    return num_lost_N / np.maximum(_num_characters(texts), 1)
+
+
+def _num_characters(texts: Sequence[str]) -> IntArray:
+    return np.array([len("".join(text.split())) for text in texts], dtype=np.int64)
+
+
+def _lost_pieces(texts: Sequence[str], *, tokenizer: Any) -> list[list[str]]:
+    """The pieces of each text that become the unknown token, in order."""
     if tokenizer.unk_token_id is None or not texts:
-        return Unread(num_characters, 0, Counter())
+        return [[] for _ in texts]
     encoded = tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False, verbose=False)
-    pieces: Counter[str] = Counter()
-    num_lost = 0
-    for text, ids, offsets in zip(texts, encoded["input_ids"], encoded["offset_mapping"], strict=True):
-        lost = [text[start:end] for token, (start, end) in zip(ids, offsets, strict=True) if token == tokenizer.unk_token_id]
-        num_lost += sum(map(len, lost))
-        pieces.update(set(lost))
-    return Unread(num_characters, num_lost, pieces)
+    return [
+        [text[start:end] for token, (start, end) in zip(ids, offsets, strict=True) if token == tokenizer.unk_token_id]
+        for text, ids, offsets in zip(texts, encoded["input_ids"], encoded["offset_mapping"], strict=True)
+    ]
 
 
 def new_tokens(found: Unread, *, min_texts: int, limit: int) -> list[str]:

@@ -46,6 +46,7 @@ class TrainingTables:
     items: pa.Table
     item_embeddings: pa.Table
     item_interests: pa.Table
+    text_interests: pa.Table
     knowledge_graph: pa.Table
     review_signals: pa.Table | None = None
 
@@ -56,6 +57,7 @@ class TrainingTables:
             items=self.items,
             item_embeddings=self.item_embeddings,
             item_interests=self.item_interests,
+            text_interests=self.text_interests,
             knowledge_graph=self.knowledge_graph,
             interests=config.interests,
             graph=config.graph,

@@ -14,7 +14,7 @@ import scipy.sparse as sp
 
 from ml.config.pipeline import GraphConfig, InterestConfig, ReviewConfig
 from ml.contracts.contract import TIMESTAMP, check_no_leakage
-from ml.contracts.meaning import REVIEW_SIGNALS
+from ml.contracts.meaning import REVIEW_SIGNALS, TEXT_INTERESTS
 from ml.contracts.spaces import space_of
 from ml.contracts.vectors import vectors_to_matrix
 from ml.errors import ContractError
@@ -24,7 +24,7 @@ from ml.interests.affinities import pair_affinities
 from ml.interests.profiles import weigh_user_interests
 from ml.models.inputs import ModelInputs
 from ml.reviews.reviewers import judge_reviewers
-from ml.reviews.weighing import credibility_of, weigh_interactions
+from ml.reviews.weighing import credibility_of, weigh_interactions, weigh_text_interests
 
 # The smallest normal float32: a like so old that its weight vanishes is still a like.
 _FAINTEST_LIKE = np.finfo(np.float32).tiny
@@ -36,6 +36,7 @@ def build_inputs(
     items: pa.Table,
     item_embeddings: pa.Table,
     item_interests: pa.Table,
+    text_interests: pa.Table,
     knowledge_graph: pa.Table,
     interests: InterestConfig,
     graph: GraphConfig,
@@ -43,7 +44,7 @@ def build_inputs(
     review_signals: pa.Table | None = None,
     reviews: ReviewConfig | None = None,
 ) -> ModelInputs:
-    """What was known at `as_of`: only interactions with `last_event_at` before it.
+    """What was known at `as_of`: only interactions with `last_event_at` before it, and texts written before it.
 
     Every row of `items` is in the item vocabulary, met or not; users are those with any
     interaction before `as_of`. An item that nobody could describe yet, because its words are
@@ -57,16 +58,18 @@ def build_inputs(
     check_no_leakage(known, name="interactions", column="last_event_at", as_of=as_of)
     user_ids = Vocabulary("user", known.column("user_id"))
     item_ids = Vocabulary("item", items.column("item_id"))
+    said = _texts_known(text_interests, users=user_ids, as_of=as_of)
     credibility_U = None
     if reviews is not None:
         signals = REVIEW_SIGNALS.empty() if review_signals is None else review_signals
         reviewers = judge_reviewers(known, review_signals=signals, config=reviews, as_of=as_of)
         known = weigh_interactions(known, review_signals=signals, reviewer_signals=reviewers, config=reviews, as_of=as_of)
+        said = weigh_text_interests(said, reviewer_signals=reviewers, config=reviews)
         credibility_U = credibility_of(user_ids.ids, reviewer_signals=reviewers, config=reviews).astype(np.float32)
     positives_UI, seen_UI = interaction_matrices(known, users=user_ids, items=item_ids, half_life_days=graph.half_life_days, as_of=as_of)
     unknown = _described_later(items, met=known.column("item_id"), as_of=as_of)
     item_interests = item_interests.filter(pc.invert(pc.is_in(item_interests.column("item_id"), value_set=unknown)))
-    user_interests = weigh_user_interests(known, item_interests=item_interests, config=interests, as_of=as_of)
+    user_interests = weigh_user_interests(known, item_interests=item_interests, text_interests=said, config=interests, as_of=as_of)
     return ModelInputs(
         as_of=as_of,
         users=user_ids,
@@ -100,11 +103,19 @@ def interaction_matrices(
     seen_UI = sp.csr_array((np.ones(known.num_rows, dtype=np.float32), met), shape=shape)
     seen_UI.sum_duplicates()
     seen_UI.data[:] = 1.0
-    pairs = pair_affinities(known, users=users, items=items, half_life_days=half_life_days, as_of=as_of)
+    pairs = pair_affinities(known, users=users, items=items, half_lives_days=(half_life_days,), as_of=as_of)
     # The sign bit, not > 0: it outlives an affinity faded to nothing.
-    liked = pairs.take(~np.signbit(pairs.affinity_M))
-    weight_M = np.maximum(liked.affinity_M, _FAINTEST_LIKE).astype(np.float32)
-    return sp.csr_array((weight_M, (liked.user_M, liked.item_M)), shape=shape), seen_UI
+    liked = pairs.take(~np.signbit(pairs.affinity_HM[0]))
+    weight_M = np.maximum(liked.affinity_HM[0], _FAINTEST_LIKE).astype(np.float32)
+    return sp.csr_array((weight_M, np.divmod(liked.key_M, max(len(items), 1))), shape=shape), seen_UI
+
+
+def _texts_known(text_interests: pa.Table, *, users: Vocabulary, as_of: datetime) -> pa.Table:
+    """What `users` had written before `as_of`."""
+    before = pc.less(text_interests.column("event_at"), pa.scalar(as_of, TIMESTAMP))
+    known = text_interests.filter(pc.and_(before, pc.is_in(text_interests.column("user_id"), value_set=users.ids)))
+    check_no_leakage(known, name=TEXT_INTERESTS.name, column="event_at", as_of=as_of)
+    return known
 
 
 def _described_later(items: pa.Table, *, met: pa.ChunkedArray, as_of: datetime) -> pa.Array:

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from ml.contracts import CONTRACTS
 from ml.contracts.meaning import INTEREST_GRAPH, KNOWLEDGE_GRAPH
-from ml.graph.build import build_interest_graph
+from ml.graph.build import build_interest_graph, known_users
 from ml.graph.summary import summarise
 from ml.graph.table import graph_to_table
 from ml.ids import Vocabulary
@@ -58,7 +58,7 @@ def graph_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         graph = build_interest_graph(
             weighed,
             items=Vocabulary("item", items.column("item_id")),
-            users=Vocabulary("user", interactions.column("user_id")),
+            users=known_users(interactions, user_interests=user_interests),
             item_interests=item_interests,
             user_interests=user_interests,
             knowledge_graph=knowledge_graph,

@@ -25,7 +25,7 @@ from orchestration.table_assets import DayRun, Made, day_assets, newest_day_asse
 GROUP = "model"
 KINDS = {"python", "torch"}
 LIVE = "live_release"
-TABLES = ("interactions", "items", "item_embeddings", "item_interests", "knowledge_graph", "review_signals")
+TABLES = ("interactions", "items", "item_embeddings", "item_interests", "text_interests", "knowledge_graph", "review_signals")
 
 
 class LastFullFit(NamedTuple):
@@ -56,12 +56,13 @@ def model_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         items: pa.Table,
         item_embeddings: pa.Table,
         item_interests: pa.Table,
+        text_interests: pa.Table,
         knowledge_graph: pa.Table,
         review_signals: pa.Table,
     ) -> Made:
         base = scope.last_full_fit(run.day)
         found = train_candidate(
-            TrainingTables(interactions, items, item_embeddings, item_interests, knowledge_graph, review_signals),
+            TrainingTables(interactions, items, item_embeddings, item_interests, text_interests, knowledge_graph, review_signals),
             config=config,
             as_of=run.as_of,
             last_full_fit=scope.candidates.read(base) if base else None,
@@ -89,6 +90,7 @@ def model_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         items: pa.Table,
         item_embeddings: pa.Table,
         item_interests: pa.Table,
+        text_interests: pa.Table,
         knowledge_graph: pa.Table,
         review_signals: pa.Table,
     ) -> tuple[Made, Made, Made]:
@@ -100,7 +102,7 @@ def model_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         started_from = last.outcome if last and candidate.last_full_fit else None
         found = put_to_trial(
             candidate,
-            tables=TrainingTables(interactions, items, item_embeddings, item_interests, knowledge_graph, review_signals),
+            tables=TrainingTables(interactions, items, item_embeddings, item_interests, text_interests, knowledge_graph, review_signals),
             last_full_fit=started_from.evaluated if isinstance(started_from, Candidate) else None,
             config=config,
             progress=run.progress("test users"),

@@ -136,6 +136,8 @@ def test_the_shift_adds_to_what_a_profile_should_hold():
     np.testing.assert_array_equal(truth.interests_so_far(after), [[0.9, 0.9, 0.0], [1.0, 0.0, 1.0]])
     assert interest_auc(truth, truth.interests_so_far(after), day=after) == 1.0
     assert interest_auc(truth, truth.interests_UT, day=after) < 1.0
+    assert interest_auc(truth, truth.interests(after), day=after, newest=True) == 1.0
+    assert interest_auc(truth, truth.interests_so_far(after), day=after, newest=True) < 1.0
 
 
 def test_auc_needs_both_kinds_of_pairs():

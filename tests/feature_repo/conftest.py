@@ -47,6 +47,8 @@ class World:
                 **stamps,
                 "interest_names": [word] if word else [],
                 "interest_weights": [1.0] if word else [],
+                "recent_interest_names": [word] if word else [],
+                "recent_interest_weights": [1.0] if word else [],
                 "disliked_names": [],
                 "num_interactions": day.day,
                 "num_interactions_28d": 1,

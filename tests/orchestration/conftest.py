@@ -80,6 +80,7 @@ def make_world(folder: Path, *, num_days: int = 14) -> World:
     return World(folder / "home", dataset_file, scope.dataset.start, settings.last_day, environ)
 
 
+SEARCHER = "searcher"
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -102,8 +103,12 @@ def new_world(tmp_path_factory) -> Callable[..., World]:
 
 @pytest.fixture(scope="session")
 def finished_world(new_world, command) -> World:
-    """A world whose last day `interest-graph run` has made."""
+    """A world whose last day `interest-graph run` has made; `SEARCHER` has done nothing but search in it."""
     world = new_world("finished")
+    with (world.dataset_file.parent / "searches.csv").open("a", encoding="utf-8") as searches:
+        searches.write(
+            f"{world.last}T05:00:00Z,{SEARCHER},camping lantern,v-searched\n{world.last}T06:00:00Z,{SEARCHER},露营 帐篷,v-searched\n"
+        )
     done = command(world, "run")
     assert done.returncode == 0, done.stderr[-4000:] + done.stdout[-2000:]
     return world

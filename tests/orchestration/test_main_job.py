@@ -8,6 +8,8 @@ from ml.config.pipeline import TextConfig
 from ml.contracts import CONTRACTS
 from ml.text.encoder import load_encoder
 
+from .conftest import SEARCHER
+
 
 def test_every_contract_table_is_written_and_holds(finished_world) -> None:
     store = finished_world.scope().store
@@ -56,6 +58,21 @@ def test_every_reason_is_a_path_of_existing_edges(finished_world) -> None:
     paths = [path for path in store.read(CONTRACTS["recommendations"], day=finished_world.last).column("path").to_pylist() if path]
     assert len(paths) > 100
     assert all(path_exists(graph, path) for path in paths)
+
+
+def test_who_only_searched_has_a_profile_and_reasons(finished_world) -> None:
+    store = finished_world.scope().store
+    rows = {
+        name: [row for row in store.read(CONTRACTS[name], day=finished_world.last).to_pylist() if row["user_id"] == SEARCHER]
+        for name in ("user_interests", "user_profiles", "recommendations")
+    }
+    assert {(row["num_items"], tuple(row["item_ids"])) for row in rows["user_interests"]} == {(0, ())}
+    assert sum(row["num_texts"] for row in rows["user_interests"]) >= 2
+    (profile,) = rows["user_profiles"]
+    assert "camping" in profile["interest_names"]
+    assert profile["recent_interest_names"] == profile["interest_names"]
+    assert {row["rung"] for row in rows["recommendations"]} == {"interest"}
+    assert any(row["path"][:2] == [f"user:{SEARCHER}", "has_interest"] for row in rows["recommendations"])
 
 
 def test_look_ups_answer_for_known_and_unknown_users(finished_world, command) -> None:

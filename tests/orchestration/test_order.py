@@ -87,7 +87,7 @@ def test_a_run_with_nothing_new_encodes_nothing_and_moves_no_row(forward, comman
 def test_manifests_say_what_a_day_was_made_from(forward) -> None:
     home = forward.scope().home
     manifest = read_manifest(home.tables / "user_interests" / f"{forward.last}.json")
-    assert set(manifest.recipe.inputs) == {"interactions", "item_interests", "review_signals", "reviewer_signals"}
+    assert set(manifest.recipe.inputs) == {"interactions", "item_interests", "text_interests", "review_signals", "reviewer_signals"}
     content = json.loads((home.tables / "user_interests" / f"{forward.last}.json").read_text())
     assert content["as_of"] == as_of(forward.last).isoformat()
     candidate = read_manifest(home.candidates / f"{forward.day(8)}.json")

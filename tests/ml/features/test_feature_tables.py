@@ -68,10 +68,10 @@ def profiles(**changes):
         "user_interests": table(
             "user_interests",
             [
-                {"user_id": "ann", "interest_id": "tag:tea", "weight": 0.4},
-                {"user_id": "ann", "interest_id": "tag:摄影", "weight": 1.0},
-                {"user_id": "ann", "interest_id": "tag:chess", "weight": 0.4},
-                {"user_id": "ann", "interest_id": "tag:running", "weight": -0.7},
+                {"user_id": "ann", "interest_id": "tag:tea", "weight": 0.4, "recent_weight": 1.0},
+                {"user_id": "ann", "interest_id": "tag:摄影", "weight": 1.0, "recent_weight": 0.2},
+                {"user_id": "ann", "interest_id": "tag:chess", "weight": 0.4, "recent_weight": -0.5},
+                {"user_id": "ann", "interest_id": "tag:running", "weight": -0.7, "recent_weight": 0.0},
             ],
         ),
         "interest_points": table("interest_points", POINTS),
@@ -95,6 +95,8 @@ def test_profile_counts_names_and_windows():
         "release_id": RELEASE,
         "interest_names": ["摄影", "chess", "tea"],  # equal weights: by interest id
         "interest_weights": [1.0, 0.4, 0.4],
+        "recent_interest_names": ["tea", "摄影"],
+        "recent_interest_weights": [1.0, 0.2],
         "disliked_names": ["running"],
         "num_interactions": 3,
         "num_interactions_28d": 2,  # the 28th day back is in, the 29th is out
@@ -104,6 +106,7 @@ def test_profile_counts_names_and_windows():
         "embedding": [1.0, 2.0],
     }
     # She only searched: no interaction, no interest, unknown to the release, and yet a profile.
+    assert lei["recent_interest_names"] == lei["recent_interest_weights"] == []
     assert (lei["user_id"], lei["interest_names"], lei["embedding"], lei["num_interactions"]) == ("李雷", [], [], 0)
     assert lei["is_cold_start"] is True
 

@@ -6,14 +6,22 @@ import pytest
 
 from ml.config.pipeline import GraphConfig, InterestConfig
 from ml.contracts.behaviour import INTERACTIONS, RAW_KNOWLEDGE
-from ml.contracts.meaning import ITEM_INTERESTS, KNOWLEDGE_GRAPH, USER_INTERESTS
+from ml.contracts.meaning import ITEM_INTERESTS, KNOWLEDGE_GRAPH, TEXT_INTERESTS, USER_INTERESTS
 from ml.errors import LeakageError, UnknownIdError
-from ml.graph.build import ABOUT, DISLIKED, HAS_INTEREST, INTERACTED, build_interest_graph
+from ml.graph.build import ABOUT, DISLIKED, HAS_INTEREST, INTERACTED, build_interest_graph, known_users
 from ml.graph.interest_graph import EdgeType, InterestGraph
 from ml.ids import Vocabulary
 from ml.interests.profiles import weigh_user_interests
 from ml.knowledge.triples import build_knowledge_graph
-from tests.ml.interests.catalogues import AS_OF, make_interactions, make_item_interests, make_items, make_knowledge, shuffled
+from tests.ml.interests.catalogues import (
+    AS_OF,
+    make_interactions,
+    make_item_interests,
+    make_items,
+    make_knowledge,
+    make_text_interests,
+    shuffled,
+)
 
 ITEM_IDS = ["hat", "pan", "sock", "茶"]
 USER_IDS = ["u", "v", "w"]
@@ -24,6 +32,7 @@ CONTENT = make_item_interests([("hat", "tag:wool", 1.0), ("sock", "tag:wool", 0.
 GIVEN = make_knowledge(
     [("hat", "goes with", "sock"), ("sock", "made_by", "Acme"), ("Acme", "based_in", "上海"), ("hat", "made_by", "Acme")]
 )
+NO_TEXTS = TEXT_INTERESTS.empty()
 KNOWLEDGE = build_knowledge_graph(make_items([{"item_id": item} for item in ITEM_IDS]), raw_knowledge=GIVEN)
 
 
@@ -34,9 +43,12 @@ def build(
     knowledge_graph: pa.Table = KNOWLEDGE,
     items: list[str] = ITEM_IDS,
     users: list[str] = USER_IDS,
+    texts: pa.Table = NO_TEXTS,
     min_edge_weight: float = 0.0,
 ) -> InterestGraph:
-    user_interests = weigh_user_interests(interactions, item_interests=item_interests, config=InterestConfig(), as_of=AS_OF)
+    user_interests = weigh_user_interests(
+        interactions, item_interests=item_interests, text_interests=texts, config=InterestConfig(), as_of=AS_OF
+    )
     return build_interest_graph(
         interactions,
         items=Vocabulary("item", items),
@@ -68,6 +80,14 @@ def test_meaning_edges_by_hand() -> None:
         ("hat", "tag:wool"): 1.0, ("sock", "tag:wool"): 0.6, ("sock", "tag:红"): 0.8, ("pan", "tag:steel"): 1.0,
     })  # fmt: skip
     assert named(graph, HAS_INTEREST).keys() == {("u", "tag:wool")}
+
+
+def test_who_only_searched_is_joined_to_what_was_searched_for() -> None:
+    texts = make_text_interests([("searcher", None, "tag:steel", 1.0, 2)])
+    said = weigh_user_interests(INTERACTIONS.empty(), item_interests=CONTENT, text_interests=texts, config=InterestConfig(), as_of=AS_OF)
+    users = known_users(BEHAVIOUR, user_interests=said).ids.to_pylist()
+    assert "searcher" in users
+    assert named(build(texts=texts, users=[*USER_IDS, *users]), HAS_INTEREST)["searcher", "tag:steel"] == 1.0
 
 
 def test_knowledge_edges_keep_their_relation_and_types() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from ml.contracts.behaviour import INTERACTIONS, ITEMS, RAW_KNOWLEDGE
-from ml.contracts.meaning import ITEM_EMBEDDINGS, ITEM_INTERESTS
+from ml.contracts.meaning import INTEREST_POINTS, ITEM_EMBEDDINGS, ITEM_INTERESTS, TEXT_INTERESTS
 from ml.contracts.vectors import matrix_to_vectors
 
 AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
@@ -72,6 +72,38 @@ def make_item_interests(rows: Sequence[tuple[str, str, float]]) -> pa.Table:
     """(item, interest, weight) as item interests."""
     item, interest, weight = ([row[position] for row in rows] for position in range(3))
     return pa.table({"item_id": item, "interest_id": interest, "weight": weight}, schema=ITEM_INTERESTS.schema)
+
+
+def make_text_interests(rows: Sequence[tuple[str, str | None, str, float, float]]) -> pa.Table:
+    """(user, item or None, interest, weight, days before `AS_OF`) as texts of one interest each."""
+    columns = {
+        "event_id": [f"e{number:03}" for number in range(len(rows))],
+        "user_id": [row[0] for row in rows],
+        "item_id": [row[1] for row in rows],
+        "event_at": [AS_OF - timedelta(days=row[4]) for row in rows],
+        "interest_id": [row[2] for row in rows],
+        "weight": [float(row[3]) for row in rows],
+    }
+    return pa.table(columns, schema=TEXT_INTERESTS.schema)
+
+
+def make_points(rows: Sequence[Mapping[str, object]]) -> pa.Table:
+    """Interest points of the given ids; tags named as the id says, in a space of four dimensions, unless told otherwise."""
+    filled = [
+        {
+            "name": str(row["interest_id"]).partition(":")[2],
+            "kind": str(row["interest_id"]).partition(":")[0],
+            "parent_id": None,
+            "aliases": [],
+            "num_items": 3,
+            "specificity": 1.0,
+            "space_id": SPACE,
+            "vector": [0.0, 0.0, 0.0, 1.0],
+            **row,
+        }
+        for row in rows
+    ]
+    return pa.Table.from_pylist(filled, schema=INTEREST_POINTS.schema)
 
 
 def make_knowledge(triples: Sequence[tuple[str, str, str]]) -> pa.Table:

@@ -13,6 +13,7 @@ from examples.shop.simulate import SampleSettings, write_sample
 from examples.shop.truth import Truth, interest_auc, read_truth
 from ml.config.pipeline import InterestConfig
 from ml.contracts.behaviour import INTERACTIONS, ITEMS
+from ml.contracts.meaning import TEXT_INTERESTS
 from ml.interests.points import find_interests
 from ml.interests.profiles import weigh_user_interests
 from tests.ml.interests.catalogues import embed
@@ -75,7 +76,9 @@ def _found(sample: Path, items: pa.Table, *, last_day: date, config: InterestCon
     files = {"actions": str(sample / "events/*.csv.gz"), "feedback": str(sample / "feedback/*.jsonl.gz")}
     interactions = _read(INTERACTIONS_SQL, INTERACTIONS.schema, as_of=as_of, **files)
     points, item_interests = find_interests(items, item_embeddings=embed(items), config=config, language="auto")
-    found = weigh_user_interests(interactions, item_interests=item_interests, config=config, as_of=as_of)
+    found = weigh_user_interests(
+        interactions, item_interests=item_interests, text_interests=TEXT_INTERESTS.empty(), config=config, as_of=as_of
+    )
     names = points.column("name").take(pc.index_in(found.column("interest_id"), value_set=points.column("interest_id").combine_chunks()))
     truth = read_truth(sample)
     columns = (found.column("user_id"), names, found.column("weight"))

@@ -14,9 +14,9 @@ from ml.knowledge import linking
 from ml.knowledge.disambiguation import read_company
 from ml.knowledge.gazetteer import build_gazetteer
 from ml.knowledge.linking import link_names
-from ml.knowledge.stream import read_stream
-from ml.knowledge.trie import NameTrie
 from ml.knowledge.triples import build_knowledge_graph
+from ml.words.stream import read_stream
+from ml.words.trie import NameTrie
 from tests.ml.interests.catalogues import make_items, shuffled
 
 LINKING = KnowledgeConfig()

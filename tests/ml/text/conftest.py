@@ -56,6 +56,10 @@ class HashEncoder:
         lengths_N = np.array([len(text) for text in texts])
         return Encoded(vectors_ND, lengths_N, np.maximum(lengths_N - self.space.max_tokens, 0))
 
+    def reads(self, texts: Sequence[str]) -> np.ndarray:
+        """Everything but question marks."""
+        return np.array([set(text) != {"?"} for text in texts])
+
 
 @pytest.fixture(scope="session")
 def hash_encoder() -> type[HashEncoder]:

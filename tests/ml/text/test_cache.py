@@ -16,7 +16,7 @@ from numpy.testing import assert_array_equal
 
 from ml.errors import EmbeddingSpaceError
 from ml.text import cache as cache_module
-from ml.text.cache import EmbeddingCache, embed, hash_texts
+from ml.text.cache import EmbeddingCache, embed, embed_readable, hash_texts
 
 TEXTS = ["trail boots", "salt", "", "徒步靴", "salt"]
 
@@ -116,7 +116,7 @@ import sys, os, signal
 from pathlib import Path
 import numpy as np
 from ml.text import cache as cache_module
-from ml.text.cache import EmbeddingCache, embed
+from ml.text.cache import EmbeddingCache, embed, embed_readable
 from ml.text.encoder import Encoded
 from ml.text.space import EmbeddingSpace
 
@@ -191,3 +191,13 @@ def test_any_sequence_of_runs_gives_what_encoding_afresh_gives(tmp_path_factory,
             known |= set(texts)
             if texts:
                 assert_array_equal(result.vectors_ND, hash_encoder().encode(texts).vectors_ND)
+
+
+def test_texts_that_cannot_be_read_have_no_vector(hash_encoder, tmp_path) -> None:
+    encoder = hash_encoder()
+    cache = EmbeddingCache(tmp_path, space=encoder.space)
+    texts = ["hat", "??", "boat"]
+    plain, readable = embed(texts, encoder=encoder, cache=cache), embed_readable(texts, encoder=encoder, cache=cache)
+    assert np.array_equal(readable.vectors_ND[[0, 2]], plain.vectors_ND[[0, 2]])
+    assert not readable.vectors_ND[1].any()
+    assert embed_readable([], encoder=encoder, cache=cache).vectors_ND.shape == (0, encoder.dimension)

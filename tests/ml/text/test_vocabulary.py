@@ -84,3 +84,8 @@ def unread_of(texts_of_piece: dict[str, int]) -> Unread:
     from collections import Counter
 
     return Unread(100, 50, Counter(texts_of_piece))
+
+
+def test_what_an_english_model_reads(minilm) -> None:
+    assert minilm.reads(["warm hat", "登山靴", "a boot for 登山", "", "naïve café"]).tolist() == [True, False, True, True, True]
+    assert minilm.reads([]).tolist() == []

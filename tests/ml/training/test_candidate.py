@@ -12,7 +12,7 @@ from ml.config import PipelineConfig
 from ml.config.pipeline import EvaluationConfig, ModelConfig
 from ml.contracts.behaviour import ITEMS
 from ml.contracts.manifest import Recipe
-from ml.contracts.meaning import ITEM_EMBEDDINGS, ITEM_INTERESTS, KNOWLEDGE_GRAPH
+from ml.contracts.meaning import ITEM_EMBEDDINGS, ITEM_INTERESTS, KNOWLEDGE_GRAPH, TEXT_INTERESTS
 from ml.contracts.vectors import matrix_to_vectors
 from ml.evaluation.gate import GateDecision
 from ml.models.interest_gnn import InterestGNN
@@ -63,6 +63,7 @@ def two_tastes(seed: int = 3) -> TrainingTables:
         item_interests=ITEM_INTERESTS.conform(
             pa.table({"item_id": ids, "interest_id": [f"tag:{item % 2}" for item in range(NUM_ITEMS)], "weight": [1.0] * NUM_ITEMS})
         ),
+        text_interests=TEXT_INTERESTS.empty(),
         knowledge_graph=KNOWLEDGE_GRAPH.empty(),
     )
 
@@ -96,6 +97,7 @@ def test_events_of_the_test_window_change_no_bit_of_the_measured_model(candidate
         tables.items,
         tables.item_embeddings,
         tables.item_interests,
+        tables.text_interests,
         tables.knowledge_graph,
     )
     again = train_candidate(other, config=CONFIG, as_of=END)
@@ -214,6 +216,7 @@ def test_too_little_history_is_no_failure(tmp_path) -> None:
         tables.items,
         tables.item_embeddings,
         tables.item_interests,
+        tables.text_interests,
         tables.knowledge_graph,
     )
     found = train_candidate(young, config=CONFIG, as_of=END)

@@ -1,5 +1,6 @@
 """Model inputs: what was known, by hand; and nothing of what came after."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from ml.config.pipeline import GraphConfig, InterestConfig, ReviewConfig
 from ml.contracts.behaviour import ITEMS
-from ml.contracts.meaning import ITEM_EMBEDDINGS, ITEM_INTERESTS, KNOWLEDGE_GRAPH
+from ml.contracts.meaning import ITEM_EMBEDDINGS, ITEM_INTERESTS, KNOWLEDGE_GRAPH, TEXT_INTERESTS
 from ml.contracts.vectors import matrix_to_vectors
 from ml.errors import ContractError, EmbeddingSpaceError, UnknownIdError
 from ml.graph.interest_graph import EdgeType
@@ -22,6 +23,7 @@ AS_OF = at(20)
 GRAPH = GraphConfig(half_life_days=10.0, min_edge_weight=0.0)
 CATALOGUE = ("apple", "bread", "茶", "unmet")
 Rows = list[tuple[str, str, float, float]]
+Texts = Sequence[tuple[str, str | None, str, float, float]]
 
 HISTORY: Rows = [
     ("ann", "apple", 2.0, 0.0),
@@ -80,6 +82,19 @@ def item_interests_table(item_ids: tuple[str, ...]) -> pa.Table:
     )
 
 
+def text_interests_table(rows: Texts) -> pa.Table:
+    """(user, item or None, interest, weight, day)."""
+    columns = {
+        "event_id": [f"e{number}" for number in range(len(rows))],
+        "user_id": [row[0] for row in rows],
+        "item_id": [row[1] for row in rows],
+        "event_at": [at(row[4]) for row in rows],
+        "interest_id": [row[2] for row in rows],
+        "weight": [row[3] for row in rows],
+    }
+    return pa.table(columns, schema=TEXT_INTERESTS.schema)
+
+
 def inputs_of(
     rows: Rows,
     *,
@@ -88,6 +103,7 @@ def inputs_of(
     embeddings: pa.Table | None = None,
     uncatalogued: tuple[str, ...] = (),
     known_at: dict[str, datetime] | None = None,
+    texts: Texts = (),
     reviews: ReviewConfig | None = None,
 ) -> ModelInputs:
     return build_inputs(
@@ -95,6 +111,7 @@ def inputs_of(
         items=items_table(item_ids, uncatalogued=uncatalogued, known_at=known_at),
         item_embeddings=embeddings_table(item_ids) if embeddings is None else embeddings,
         item_interests=item_interests_table(item_ids),
+        text_interests=text_interests_table(texts),
         knowledge_graph=KNOWLEDGE_GRAPH.empty(),
         interests=InterestConfig(half_life_days=10.0),
         graph=GRAPH,
@@ -177,6 +194,52 @@ def test_events_at_or_after_the_cut_change_not_a_byte(future: Rows, shuffle) -> 
 def test_an_event_before_the_cut_does_change_them() -> None:
     """The guard of the test above: its eye is sharp enough to see one event."""
     assert bytes_of(inputs_of([*HISTORY, ("ann", "bread", 1.0, 19.999)])) != bytes_of(inputs_of(HISTORY))
+
+
+WRITTEN: Texts = [("ann", None, "tag:1", 1.0, 12.0), ("bob", "bread", "tag:0", -0.5, 19.9)]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["ann", "bob", "王", "newcomer"]),
+            st.sampled_from([None, "apple", "item of tomorrow"]),
+            st.sampled_from(["tag:0", "tag:1", "tag of tomorrow"]),
+            st.floats(-1, 1),
+            st.one_of(st.just(20.0), st.floats(20.0, 400.0)),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_texts_at_or_after_the_cut_change_not_a_byte(future: Texts, shuffle) -> None:
+    planted = [*WRITTEN, *future]
+    shuffle.shuffle(planted)
+    for reviews in (None, ReviewConfig()):
+        known = inputs_of(HISTORY, texts=WRITTEN, reviews=reviews)
+        assert bytes_of(inputs_of(HISTORY, texts=planted, reviews=reviews)) == bytes_of(known)
+
+
+def test_a_text_before_the_cut_is_an_interest_of_who_is_known() -> None:
+    has_interest = EdgeType("user", "has_interest", "interest")
+    silent = inputs_of(HISTORY)
+    said = inputs_of(HISTORY, texts=[*WRITTEN, ("searcher", None, "tag:0", 1.0, 12.0)])
+    ann, wanted = said.users.positions(["ann"])[0], said.graph.vocabularies["interest"].positions(["tag:1"])[0]
+    assert silent.graph.adjacency(has_interest)[[ann], [wanted]].sum() == 0
+    assert said.graph.adjacency(has_interest)[[ann], [wanted]].sum() > 0
+    # Who only searched has nothing to be trained or tested on.
+    assert said.users == silent.users
+
+
+def test_texts_of_who_is_not_believed_count_as_little_as_what_they_did() -> None:
+    """Believed more than the rest, their words alone would be their profile."""
+    texts: Texts = [("ring1", None, "tag:x", 1.0, 16.0)]
+    inputs = inputs_of(crowd_with_a_ring(until=20), texts=texts, reviews=ReviewConfig())
+    ring, wanted = inputs.users.positions(["ring1"])[0], inputs.graph.vocabularies["interest"].positions(["tag:x"])[0]
+    assert inputs.credibility_U[ring] < 0.5
+    assert 0.0 < inputs.graph.adjacency(EdgeType("user", "has_interest", "interest"))[[ring], [wanted]].sum() < 0.5
 
 
 def test_a_day_that_reaches_over_the_cut_is_not_known() -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.ids import IntArray
-from ml.knowledge.stream import WordStream
+from ml.words.stream import WordStream
 
 # Words of English names, characters of Chinese ones; longer names are sentences.
 MAX_WORDS = 20
