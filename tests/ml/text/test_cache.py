@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -116,7 +117,7 @@ import sys, os, signal
 from pathlib import Path
 import numpy as np
 from ml.text import cache as cache_module
-from ml.text.cache import EmbeddingCache, embed, embed_readable
+from ml.text.cache import EmbeddingCache, embed
 from ml.text.encoder import Encoded
 from ml.text.space import EmbeddingSpace
 
