@@ -27,7 +27,7 @@ from ml.finetuning.finetune import Finetuned, K, finetune, held_out_tasks
 from ml.finetuning.pairs import TEST, Sources, find_pairs, parts
 from ml.finetuning.retrieval import RetrievalTask, answer_ranks, recall
 
-SETTINGS = {"pair_kinds": ("title_text", "title_tags")}
+SETTINGS = {"pair_kinds": ("title_text", "title_tags", "sentence_text")}
 
 
 def main(options: Options) -> None:

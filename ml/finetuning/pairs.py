@@ -5,10 +5,11 @@ Here: which texts are paired, and which pairs are held out. Everything of users 
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,6 @@ from ml.contracts.contract import STRING, TIMESTAMP
 from ml.ids import BoolArray
 from ml.text.items import item_texts
 
-PairKind = Literal["title_text", "title_tags", "search_item", "basket"]
 TRAIN, VALIDATION, TEST = range(3)
 
 PAIRS = pa.schema(
@@ -29,6 +29,8 @@ PAIRS = pa.schema(
 # A search and what was looked at after it: longer, and the look has another reason.
 _SEARCH_SECONDS = 30 * 60
 _MICROSECONDS = 1_000_000
+_SENTENCE_END = re.compile(r"[。！？]+|[.!?]+\s+|\n+")
+_SENTENCES_PER_TEXT = 2
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ def find_pairs(sources: Sources, *, config: FinetuningConfig, as_of: datetime) -
 
     `title_text`: an item's title and its description; `title_tags`: its title, and category and tags; `search_item`: a
     search and the whole text of what the same user came to next, within half an hour and with a positive weight;
+    `sentence_text`: one of the longest sentences of a description and the rest of it (Lee et al., arXiv 1906.00300);
     `basket`: the whole texts of two items that one user liked one after the other on one day. Of each kind the
     `max_pairs` newest stay. `anchor_item` is null where the anchor is a search.
     """
@@ -54,6 +57,7 @@ def find_pairs(sources: Sources, *, config: FinetuningConfig, as_of: datetime) -
     made = {
         "title_text": lambda: _title_pairs(items, without=("category", "tags")),
         "title_tags": lambda: _title_pairs(items, without=("text",)),
+        "sentence_text": lambda: _sentence_pairs(items),
         "search_item": lambda: _search_pairs(searches, interactions=interactions, items=items),
         "basket": lambda: _basket_pairs(interactions, items=items),
     }
@@ -103,6 +107,30 @@ def _title_pairs(items: pa.Table, *, without: Sequence[str]) -> pa.Table:
             "known_at": _known_since(items),
         }
     )
+
+
+def _sentence_pairs(items: pa.Table) -> pa.Table:
+    taken = [_sentences_taken(text) for text in pc.fill_null(items.column("text"), "").to_pylist()]
+    item = pa.array(np.repeat(np.arange(items.num_rows), list(map(len, taken))))
+    return pa.table(
+        {
+            "anchor": pa.array([sentence for found in taken for sentence, _ in found], STRING),
+            "document": pa.array([rest for found in taken for _, rest in found], STRING),
+            "anchor_item": items.column("item_id").take(item),
+            "item_id": items.column("item_id").take(item),
+            "known_at": _known_since(items).take(item),
+        }
+    )
+
+
+def _sentences_taken(text: str) -> list[tuple[str, str]]:
+    """The longest sentences of a text, each with what the text is without it; none of a text of one sentence."""
+    ends = [0, *(found.end() for found in _SENTENCE_END.finditer(text)), len(text)]
+    spans = [(start, end) for start, end in pairwise(ends) if text[start:end].strip()]
+    longest = sorted(sorted(spans, key=lambda span: (span[0] - span[1], span[0]))[:_SENTENCES_PER_TEXT])
+    if len(spans) < 2:
+        return []
+    return [(text[start:end].strip(), f"{text[:start]}{text[end:]}".strip()) for start, end in longest]
 
 
 def _texts(items: pa.Table, *, without: Sequence[str] = ()) -> pa.Array:

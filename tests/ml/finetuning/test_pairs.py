@@ -71,6 +71,18 @@ def test_titles_go_with_descriptions_and_with_what_is_given_beside_them() -> Non
     assert found("title_tags") == [("Boot", "winter, trail"), ("Wool hat", "Clothes\nwinter")]
 
 
+def test_the_longest_sentences_go_with_the_rest_of_their_description() -> None:
+    texts = ["Warm. Made of wool in the hills! Dry", "一句。防水又轻便的登山靴！秋天", "Only one sentence.", "", None, " .  . "]
+    items = make_items([{"item_id": f"i{n}", "title": f"t{n}", "text": text} for n, text in enumerate(texts)])
+    pairs = find_pairs(sources(items), config=FinetuningConfig(pair_kinds=("sentence_text",)), as_of=AS_OF)
+    assert list(zip(pairs.column("anchor").to_pylist(), pairs.column("document").to_pylist(), strict=True)) == [
+        ("Made of wool in the hills!", "Warm. Dry"),
+        ("Warm.", "Made of wool in the hills! Dry"),
+        ("一句。", "防水又轻便的登山靴！秋天"),
+        ("防水又轻便的登山靴！", "一句。秋天"),
+    ]
+
+
 def test_a_search_goes_with_what_was_liked_next_within_half_an_hour() -> None:
     searches = said(
         ("a", None, " warm ", NOON),
