@@ -54,8 +54,10 @@ def print_report(found: dict[str, Any]) -> None:
     print_rows(found["differences"], title="our model minus baseline, paired by user")
     CONSOLE.print(f"\n[bold]gate[/bold]: {found['release']['reason']}\n")
     if found["user"]:
-        weights = zip(found["user"]["interest_names"], found["user"]["interest_weights"], strict=True)
-        CONSOLE.print(f"[bold]{found['user']['user_id']}[/bold] likes " + ", ".join(f"{name} {weight:.2f}" for name, weight in weights))
+        for prefix, said in (("", "likes"), ("recent_", "likes lately")):
+            weights = zip(found["user"][f"{prefix}interest_names"], found["user"][f"{prefix}interest_weights"], strict=True)
+            named = ", ".join(f"{name} {weight:.2f}" for name, weight in weights)
+            CONSOLE.print(f"[bold]{found['user']['user_id']}[/bold] {said} {named or 'nothing named'}")
         print_rows([{key: row[key] for key in ("rank", "title", "reason")} for row in found["recommendations"]], title="recommended")
     if found["rows_kept_out"]:
         CONSOLE.print(f"[bold]rows kept out[/bold]: {found['rows_kept_out']}; file, line and mend: table quarantined_rows, or validate")
