@@ -230,9 +230,17 @@ def _encode(encoder: Encoder) -> Encode:
 
 
 def _figures(kind: str, ranks: tuple[IntArray, IntArray], *, task: RetrievalTask, training: pa.Table) -> KindFigures:
-    before, after = (float(recall(found, k=K).mean()) for found in ranks)
-    num_training = pc.sum(pc.equal(training.column("kind"), kind)).as_py()
-    return KindFigures(kind, num_training, len(task.answer_N), len(task.documents), before, after)
+    trained_on = training.filter(pc.equal(training.column("kind"), kind)).column("document")
+    is_new_N = np.asarray(pc.invert(pc.is_in(pa.array(task.answers), value_set=trained_on.combine_chunks())))
+    all_N = np.ones(len(is_new_N), dtype=np.bool_)
+    before, after, before_new, after_new = (_recall(found[mask_N]) for mask_N in (all_N, is_new_N) for found in ranks)
+    return KindFigures(
+        kind, len(trained_on), len(all_N), len(task.documents), before or 0.0, after or 0.0, int(is_new_N.sum()), before_new, after_new
+    )
+
+
+def _recall(ranks_N: IntArray) -> float | None:
+    return float(recall(ranks_N, k=K).mean()) if len(ranks_N) else None
 
 
 def _prompted(texts: pa.ChunkedArray, prompt: str) -> pa.Array:

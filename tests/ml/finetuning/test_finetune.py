@@ -48,6 +48,8 @@ def test_words_it_could_not_read_are_learned_and_held_out_items_found(finetuned)
     assert found.unread_after == 0.0
     assert found.num_new_tokens == 40
     (figures,) = found.figures
+    assert figures.num_new_documents == figures.num_held_out
+    assert figures.recall_after_new == figures.recall_after
     assert figures.recall_before < 0.2
     assert figures.recall_after > figures.recall_before + 0.3
     assert found.is_better
@@ -186,7 +188,9 @@ def test_without_a_gain_the_profiles_own_stays_and_no_model_is_kept(tmp_path) ->
 
 
 def test_a_choice_survives_its_file_and_a_broken_one_is_named(tmp_path) -> None:
-    choice = EncoderChoice("since", fine_tuned_on=DAY, revision="sha256:0", figures=(KindFigures("basket", 1, 2, 3, 0.1, 0.2),))
+    choice = EncoderChoice(
+        "since", fine_tuned_on=DAY, revision="sha256:0", figures=(KindFigures("basket", 1, 2, 3, 0.1, 0.2, 0, None, None),)
+    )
     choice.write(tmp_path)
     assert read_choice(tmp_path) == choice
     (tmp_path / "encoder.json").write_text("{}")
