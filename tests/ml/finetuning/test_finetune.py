@@ -1,5 +1,6 @@
 """A fine-tuning as a whole: it gains where there is something to learn, says why where it does not, and is repeatable."""
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from ml.errors import ConfigError, MissingTableError
 from ml.finetuning.choice import EncoderChoice, KindFigures, read_choice
 from ml.finetuning.choosing import fine_tuned_choice
 from ml.finetuning.encoders import EncoderStore, model_folder
-from ml.finetuning.finetune import Finetuned, NotFinetuned, finetune, gain_interval
+from ml.finetuning.finetune import Finetuned, NotFinetuned, changes, finetune, gain_interval
 from ml.finetuning.pairs import TEST, VALIDATION, find_pairs, parts
+from ml.finetuning.retrieval import RetrievalTask
 from ml.text.encoder import load_encoder
 from tests.ml.finetuning.test_pairs import after, met
 from tests.ml.finetuning.worlds import AS_OF, EVALUATION, FINETUNING, sources, tiny_text, translated
@@ -204,7 +206,16 @@ def test_a_day_without_a_choice_is_missing(tmp_path) -> None:
 
 
 def test_the_interval_is_of_the_mean_over_kinds() -> None:
-    better, same = np.array([20] * 30 + [1] * 10), np.array([1] * 40)
-    gain, low, high = gain_interval({"a": (better, same), "b": (same[:5], same[:5])}, config=EVALUATION)
+    gain, low, high = gain_interval({"a": np.array([1.0] * 30 + [0.0] * 10), "b": np.zeros(5)}, config=EVALUATION)
     assert gain == pytest.approx(0.375)
     assert low < gain < high
+
+
+def test_what_one_search_finds_counts_once() -> None:
+    task = RetrievalTask(("a", "a", "a", "b"), ("w", "x", "y", "z"), np.arange(4))
+    before, after = np.array([20, 20, 20, 1]), np.array([1, 1, 1, 1])
+    assert changes((before, after), task=task).tolist() == [1.0, 0.0]
+
+
+def test_a_kind_that_is_lost_for_sure_is_not_outweighed(finetuned) -> None:
+    assert not replace(finetuned[0], kinds_lost=("basket",)).is_better
