@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,14 @@ def test_off_by_default_every_day_names_the_profiles_own(finished_world) -> None
     assert choice.fine_tuned_on is None
     assert "finetuning.enabled is off" in choice.reason
     assert not list(Path(scope.home.encoders).rglob("*.safetensors"))
+
+
+def test_another_model_at_the_same_place_is_another_setting(finished_world, tmp_path) -> None:
+    scope = finished_world.scope()
+    assert scope.model_content == ""
+    content = []
+    for seed in (0, 1):
+        folder = write_tiny_model(tmp_path / "model", seed=seed)
+        text = scope.config.text.model_copy(update={"model": str(folder)})
+        content.append(replace(scope, config=scope.config.model_copy(update={"text": text})).model_content)
+    assert content[0] != content[1]
