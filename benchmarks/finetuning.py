@@ -27,7 +27,9 @@ from ml.finetuning.finetune import Finetuned, K, finetune, held_out_tasks
 from ml.finetuning.pairs import TEST, Sources, find_pairs, parts
 from ml.finetuning.retrieval import RetrievalTask, answer_ranks, recall
 
-SETTINGS = {"pair_kinds": ("title_text", "title_tags", "sentence_text")}
+SETTINGS = {"pair_kinds": ("title_text", "title_tags"), "max_pairs": 20_000, "epochs": 2}
+# A language that the encoder must learn to read.
+CHINESE = {"pair_kinds": ("title_text", "title_tags", "sentence_text"), "new_token_learning_rate": 5e-4, "epochs": 3}
 
 
 def main(options: Options) -> None:
@@ -36,7 +38,8 @@ def main(options: Options) -> None:
     for name, read in CATALOGUES.items():
         folder = data_folder(name)
         if folder is not None:
-            rows += measure(name, read(folder), config=FinetuningConfig.model_validate(SETTINGS | ({"epochs": 1} if options.quick else {})))
+            settings = SETTINGS | (CHINESE if name.startswith("zh") else {}) | ({"epochs": 1} if options.quick else {})
+            rows += measure(name, read(folder), config=FinetuningConfig.model_validate(settings))
     notes = [
         f"Recall@{K}; interval: of the mean change over kinds; unread: characters that the tokenizer cannot tell apart",
         "new documents: held-out pairs whose document is, word by word, of no training pair either",
@@ -53,7 +56,6 @@ def measure(name: str, items: pa.Table, *, config: FinetuningConfig) -> list[Row
         )
     if not isinstance(found, Finetuned):
         return [{"data": name, "kind": found.reason}]
-    print([(epoch.loss, epoch.validation) for epoch in found.history], flush=True)
     words = bm25_recall(sources, config=config)
     return [
         {

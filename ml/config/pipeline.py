@@ -57,10 +57,10 @@ class FinetuningConfig(_Section):
     enabled: bool = Field(False, description="fine-tune the encoder; what it was fine-tuned to is used only where it finds texts better")
     every_full_fits: PositiveInt = Field(4, description="full fits of the model between two fine-tunings")
     pair_kinds: tuple[Literal["title_text", "title_tags", "sentence_text", "search_item", "basket"], ...] = Field(
-        ("title_text", "title_tags", "sentence_text", "search_item", "basket"),
+        ("title_text", "title_tags", "search_item", "basket"),
         min_length=1,
-        description="what is paired: title and description; title, and category and tags; a sentence and the rest of its description; "
-        "search and item; items liked in a row",
+        description="what is paired: title and description; title, and category and tags; a sentence and the rest of its description "
+        "(`sentence_text`, for a language the encoder must learn to read); search and item; items liked in a row",
     )
     max_pairs: PositiveInt = Field(5000, description="pairs of a kind, the newest; what a fine-tuning costs grows with them")
     min_pairs: PositiveInt = Field(200, description="training pairs below which the encoder stays as it is")

@@ -91,4 +91,4 @@ def test_manifests_say_what_a_day_was_made_from(forward) -> None:
     content = json.loads((home.tables / "user_interests" / f"{forward.last}.json").read_text())
     assert content["as_of"] == as_of(forward.last).isoformat()
     candidate = read_manifest(home.candidates / f"{forward.day(8)}.json")
-    assert "candidate of the last full fit" in candidate.recipe.inputs
+    assert "candidate it stands on" in candidate.recipe.inputs
