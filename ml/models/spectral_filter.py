@@ -36,7 +36,7 @@ class SpectralFilter:
     def __init__(
         self, *, num_vectors: int = 1024, singular_power: float = 1.0, degree_power: float = 0.5, neighborhood: float = 1.0
     ) -> None:
-        """`num_vectors` at most, fewer where the matrix has a lower rank; `singular_power` is p, `degree_power` a, `neighborhood` the blend."""
+        """Up to `num_vectors`, bounded by the rank; `singular_power` is p, `degree_power` a; `neighborhood` weighs the second term."""
         if num_vectors < 0 or neighborhood < 0 or singular_power < 0:
             raise ValueError(
                 f"num_vectors, singular_power and neighborhood must be at least 0, not {num_vectors}, {singular_power} and {neighborhood}"
