@@ -25,10 +25,11 @@ _BLOCK_SIZE = 512
 
 
 class SpectralFilter:
-    """With N = Du^-1/2 R Di^-1/2 and its vectors V, values S: R Di^-a (V S^p V^T + neighborhood x N^T N) Di^a.
+    """With N = Du^-1/2 R Di^-1/2 and its vectors V, values S: R (Di^-a V S^p V^T Di^a + neighborhood x N^T N).
 
-    R is 1 where a user likes an item, Du and Di are the degrees: popular items say less on the way in
-    and gain on the way out. The vectors take 4 bytes x I x D.
+    R is 1 where a user likes an item, Du and Di are the degrees: through the vectors, popular items say less on
+    the way in and gain on the way out. The vectors take 4 bytes x I x D. All settings but a greater
+    `num_vectors` act in `score`, so changing them needs no new fit.
     """
 
     name: ClassVar[str] = "spectral_filter"
@@ -47,18 +48,19 @@ class SpectralFilter:
         self.neighborhood = neighborhood
         self._liked_UI = sp.csr_array((0, 0), dtype=np.float32)
         self._normalized_UI = sp.csr_array((0, 0), dtype=np.float32)
-        self._outward_I: FloatArray = np.zeros(0, dtype=np.float32)
-        self._weight_D: FloatArray = np.zeros(0, dtype=np.float32)
+        self._degree_I: FloatArray = np.zeros(0, dtype=np.float32)
+        self._value_D: FloatArray = np.zeros(0, dtype=np.float32)
         self._vectors_DI: FloatArray = np.zeros((0, 0), dtype=np.float32)
 
     def fit(self, inputs: ModelInputs, *, rng: np.random.Generator) -> Self:
         """Decompose the normalised likes; `rng` starts the search for the vectors."""
         self._liked_UI = liked_pairs(inputs)
-        self._normalized_UI = normalize_symmetric(credible_pairs(self._liked_UI, inputs))
-        self._outward_I = _degree_to(self.degree_power, credible_pairs(self._liked_UI, inputs))
+        credible_UI = credible_pairs(self._liked_UI, inputs)
+        self._degree_I = np.asarray(credible_UI.sum(axis=0, dtype=np.float64), dtype=np.float32)
+        self._normalized_UI = normalize_symmetric(credible_UI)
         _, value_D, vectors_DI = truncated_svd(self._normalized_UI, num_vectors=self.num_vectors, num_iterations=_POWER_ITERATIONS, rng=rng)
         num_kept = _numerical_rank(value_D, shape=self._normalized_UI.shape)
-        self._weight_D = np.power(value_D[:num_kept], self.singular_power, dtype=np.float32)
+        self._value_D = value_D[:num_kept].astype(np.float32, copy=False)
         self._vectors_DI = np.ascontiguousarray(vectors_DI[:num_kept], dtype=np.float32)
         return self
 
@@ -73,13 +75,16 @@ class SpectralFilter:
 
     def _filter(self, liked_BI: sp.csr_array, *, out: FloatArray) -> None:
         """The class's formula for these rows, written to `out`."""
-        inward_I = np.divide(1.0, self._outward_I, out=np.zeros_like(self._outward_I), where=self._outward_I > 0)
-        signal_BI = sp.csr_array(liked_BI @ sp.diags_array(inward_I), dtype=np.float32)
-        np.matmul((signal_BI @ self._vectors_DI.T) * self._weight_D, self._vectors_DI, out=out)
+        vectors_DI = self._vectors_DI[: self.num_vectors]
+        weight_D = np.power(self._value_D[: self.num_vectors], self.singular_power)
+        # Nobody's item has a degree of 0 and vectors of 0; 1 keeps it finite.
+        outward_I = np.power(np.where(self._degree_I > 0, self._degree_I, 1.0), self.degree_power)
+        signal_BI = sp.csr_array(liked_BI @ sp.diags_array(1.0 / outward_I), dtype=np.float32)
+        np.matmul((signal_BI @ vectors_DI.T) * weight_D, vectors_DI, out=out)
+        out *= outward_I
         if self.neighborhood > 0:
-            near_BI = (signal_BI @ self._normalized_UI.T) @ self._normalized_UI
+            near_BI = (liked_BI @ self._normalized_UI.T) @ self._normalized_UI
             out += np.float32(self.neighborhood) * near_BI.toarray()
-        out *= self._outward_I
 
     def save(self, directory: Path) -> None:
         """Write histories, normalised likes and vectors."""
@@ -90,7 +95,7 @@ class SpectralFilter:
             "neighborhood": self.neighborhood,
         }
         arrays = sparse_to_arrays(self._liked_UI, prefix="liked") | sparse_to_arrays(self._normalized_UI, prefix="normalized")
-        arrays |= {"outward": self._outward_I, "weight": self._weight_D, "vectors": self._vectors_DI}
+        arrays |= {"degree": self._degree_I, "value": self._value_D, "vectors": self._vectors_DI}
         save_model(directory, name=self.name, parameters=parameters, arrays=arrays)
 
     @classmethod
@@ -105,16 +110,10 @@ class SpectralFilter:
         )
         model._liked_UI = sparse_from_arrays(arrays, prefix="liked")
         model._normalized_UI = sparse_from_arrays(arrays, prefix="normalized")
-        model._outward_I = arrays["outward"].astype(np.float32, copy=False)
-        model._weight_D = arrays["weight"].astype(np.float32, copy=False)
+        model._degree_I = arrays["degree"].astype(np.float32, copy=False)
+        model._value_D = arrays["value"].astype(np.float32, copy=False)
         model._vectors_DI = arrays["vectors"].astype(np.float32, copy=False)
         return model
-
-
-def _degree_to(power: float, credible_UI: sp.csr_array) -> FloatArray:
-    """Likes of each item to a power, 0 where nobody likes it, shape [I]."""
-    degree_I = np.asarray(credible_UI.sum(axis=0, dtype=np.float64)).reshape(-1)
-    return np.power(degree_I, power, out=np.zeros_like(degree_I), where=degree_I > 0).astype(np.float32)
 
 
 def _numerical_rank(value_D: FloatArray, *, shape: tuple[int, int]) -> int:

@@ -36,9 +36,9 @@ def by_formula(liked_UI: np.ndarray, *, num_vectors: int, singular_power: float,
     _, value_D, right_DI = np.linalg.svd(normal_UI, full_matrices=False)
     value_D, right_DI = value_D[:num_vectors], right_DI[:num_vectors]
     right_DI = right_DI[value_D > 1e-9]
-    filter_II = (right_DI.T * value_D[value_D > 1e-9] ** singular_power) @ right_DI + neighborhood * normal_UI.T @ normal_UI
+    low_pass_II = (right_DI.T * value_D[value_D > 1e-9] ** singular_power) @ right_DI
     degree_I = np.maximum(of_item_I, 1) ** degree_power
-    return (liked_UI / degree_I) @ filter_II * degree_I
+    return (liked_UI / degree_I) @ low_pass_II * degree_I + neighborhood * liked_UI @ normal_UI.T @ normal_UI
 
 
 @pytest.mark.parametrize(
@@ -58,9 +58,9 @@ def test_scores_are_those_of_the_formula(settings: dict[str, float]) -> None:
 
 
 def test_a_world_worked_out_by_hand() -> None:
-    # Both users like item 0, one of them item 1: N^T N is [[3/4, 1/sqrt(8)], [1/sqrt(8), 1/2]], the degrees are 2 and 1.
+    # Both users like item 0, one of them item 1: N is [[1/2, 1/sqrt(2)], [1/sqrt(2), 0]], N^T N [[3/4, 1/sqrt(8)], [1/sqrt(8), 1/2]].
     model = fitted(np.array([[1.0, 1.0], [1.0, 0.0]]), num_vectors=0)
-    np.testing.assert_allclose(model.score(np.array([1])), [[0.75, 1 / np.sqrt(8) / np.sqrt(2)]], rtol=1e-6)
+    np.testing.assert_allclose(model.score(np.array([1])), [[0.75, 1 / np.sqrt(8)]], rtol=1e-6)
 
 
 def test_relabelling_items_relabels_scores() -> None:
@@ -88,6 +88,14 @@ def test_who_likes_nothing_gets_equal_scores() -> None:
     silent = np.flatnonzero(np.diff(inputs.positives_UI.indptr) == 0)
     assert len(silent)
     np.testing.assert_array_equal(SpectralFilter().fit(inputs, rng=np.random.default_rng(0)).score(silent), 0.0)
+
+
+def test_settings_changed_after_the_fit_are_those_of_a_new_fit() -> None:
+    liked_UI = np.random.default_rng(8).random((25, 9)) < 0.4
+    model = fitted(liked_UI)
+    model.num_vectors, model.singular_power, model.degree_power, model.neighborhood = 3, 0.5, 0.3, 2.0
+    again = fitted(liked_UI, num_vectors=3, singular_power=0.5, degree_power=0.3, neighborhood=2.0)
+    np.testing.assert_allclose(model.score(np.arange(25)), again.score(np.arange(25)), rtol=1e-4, atol=1e-5)
 
 
 def test_blocks_of_any_size_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
