@@ -43,7 +43,7 @@ def _tried(split: PublishedSplit, *, question: Question) -> Iterator[Row]:
         # Scoring alone reads these, so one decomposition serves all.
         model.num_vectors, model.singular_power, model.neighborhood = num_vectors, singular_power, neighborhood
         figures = question.put_to(model, protocol=split.protocol)
-        tried = {"split": split.name, "vectors": num_vectors, "singular power": singular_power, "neighborhood": neighborhood}
+        tried: Row = {"split": split.name, "vectors": num_vectors, "singular power": singular_power, "neighborhood": neighborhood}
         yield {**tried, **{name: float(values.mean()) for name, values in figures.items()}}
 
 

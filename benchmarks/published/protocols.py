@@ -44,8 +44,9 @@ def ndcg_of_list(hits_UK: BoolArray, *, k: int) -> MetricArray:
     discount_K = 1.0 / np.log2(np.arange(k) + 2.0)
     ideal_K = np.concatenate([[0.0], np.cumsum(discount_K)])
     ideal_U = ideal_K[np.minimum(hits_UK.sum(axis=1), k)]
-    gain_U = hits_UK[:, :k] @ discount_K
-    return np.divide(gain_U, ideal_U, out=np.zeros(len(hits_UK)), where=ideal_U > 0)
+    ndcg_U = np.zeros(len(hits_UK))
+    np.divide(hits_UK[:, :k] @ discount_K, ideal_U, out=ndcg_U, where=ideal_U > 0)
+    return ndcg_U
 
 
 def _ndcg_of_list_at_20(hits_UK: BoolArray, num_relevant_U: IntArray) -> MetricArray:  # noqa: ARG001
