@@ -33,9 +33,9 @@ EASE_LIMIT_GIB = 6.0
 SPECTRAL_FILTERS: Mapping[str, Callable[[], SpectralFilter]] = {
     "gowalla-lightgcn": partial(SpectralFilter, num_vectors=1024, singular_power=0.5, neighborhood=2.0),
     "amazon-book-kgat": partial(SpectralFilter, num_vectors=1024, singular_power=0.5, neighborhood=4.0),
-    "s3rec-beauty": partial(SpectralFilter, num_vectors=512, singular_power=0.5, neighborhood=1.0),
-    "s3rec-sports": partial(SpectralFilter, num_vectors=512, singular_power=0.5, neighborhood=1.0),
-    "amazon-scientific-text": partial(SpectralFilter, num_vectors=512, singular_power=0.5, neighborhood=1.0),
+    "s3rec-beauty": partial(SpectralFilter, num_vectors=128, singular_power=0.5, neighborhood=0.5),
+    "s3rec-sports": partial(SpectralFilter, num_vectors=128, singular_power=0.5, neighborhood=0.5),
+    "amazon-scientific-text": partial(SpectralFilter, num_vectors=128, singular_power=0.5, neighborhood=1.0),
 }
 
 

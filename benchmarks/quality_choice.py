@@ -22,7 +22,7 @@ from ml.models.spectral_filter import SpectralFilter
 QUICK_SPLITS = ("amazon-scientific-text",)
 # Few enough for minutes; settings are told apart on the same users, so by less than their intervals.
 NUM_USERS = 2000
-NUM_VECTORS = (256, 512, 1024)
+NUM_VECTORS = (128, 256, 512, 1024)
 SINGULAR_POWERS = (0.5, 1.0)
 NEIGHBORHOODS = (0.5, 1.0, 2.0, 4.0)
 

@@ -35,7 +35,7 @@ class SpectralFilter:
     name: ClassVar[str] = "spectral_filter"
 
     def __init__(
-        self, *, num_vectors: int = 1024, singular_power: float = 1.0, degree_power: float = 0.5, neighborhood: float = 1.0
+        self, *, num_vectors: int = 1024, singular_power: float = 0.5, degree_power: float = 0.5, neighborhood: float = 1.0
     ) -> None:
         """Up to `num_vectors`, bounded by the rank; `singular_power` is p, `degree_power` a; `neighborhood` weighs the second term."""
         if num_vectors < 0 or neighborhood < 0 or singular_power < 0:

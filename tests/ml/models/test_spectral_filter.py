@@ -44,7 +44,7 @@ def by_formula(liked_UI: np.ndarray, *, num_vectors: int, singular_power: float,
 @pytest.mark.parametrize(
     "settings",
     [
-        {"num_vectors": 8, "singular_power": 1.0, "degree_power": 0.5, "neighborhood": 1.0},
+        {"num_vectors": 8, "singular_power": 0.5, "degree_power": 0.5, "neighborhood": 1.0},
         {"num_vectors": 3, "singular_power": 0.0, "degree_power": 0.5, "neighborhood": 0.0},
         {"num_vectors": 5, "singular_power": 2.0, "degree_power": 0.0, "neighborhood": 0.3},
         {"num_vectors": 0, "singular_power": 1.0, "degree_power": 0.3, "neighborhood": 2.0},
