@@ -28,19 +28,17 @@ def spectral_vectors(likes_UI: sp.csr_array, *, embedding_size: int, rng: np.ran
     Rows without likes are 0, so are dimensions beyond the rank of the matrix.
     """
     normalized_UI = normalize_symmetric(likes_UI).astype(np.float64)
-    left_UD, value_D, right_DI = truncated_svd(normalized_UI, num_vectors=embedding_size, num_iterations=_POWER_ITERATIONS, rng=rng)
+    left_UD, value_D, right_DI = truncated_svd(normalized_UI, num_vectors=embedding_size, rng=rng)
     root_D = np.sqrt(value_D)
     users_UD, items_ID = left_UD * root_D, right_DI.T * root_D
     return _scaled(users_UD, embedding_size, sp.csr_array(likes_UI)), _scaled(items_ID, embedding_size, sp.csr_array(likes_UI.T))
 
 
-def truncated_svd(
-    matrix_ST: sp.csr_array, *, num_vectors: int, num_iterations: int, rng: np.random.Generator
-) -> tuple[Vectors, Vectors, Vectors]:
+def truncated_svd(matrix_ST: sp.csr_array, *, num_vectors: int, rng: np.random.Generator) -> tuple[Vectors, Vectors, Vectors]:
     """The largest singular values and their vectors, in the precision of the matrix: ([S, D], [D], [D, T]).
 
-    Halko, Martinsson & Tropp, "Finding structure with randomness", SIAM Review 53(2), 2011; every further
-    iteration brings the subspace nearer. D is `num_vectors` or the shorter side, 0 for a matrix without entries.
+    Halko, Martinsson & Tropp, "Finding structure with randomness", SIAM Review 53(2), 2011.
+    D is `num_vectors` or the shorter side, 0 for a matrix without entries.
     """
     num_found = min(num_vectors, *matrix_ST.shape) if matrix_ST.nnz else 0
     if num_found == 0:
@@ -48,7 +46,7 @@ def truncated_svd(
             np.zeros(shape, dtype=matrix_ST.dtype) for shape in ((matrix_ST.shape[0], 0), 0, (0, matrix_ST.shape[1]))
         )
     else:
-        left_SD, value_D, right_DT = randomized_svd(matrix_ST, num_found, n_iter=num_iterations, random_state=int(rng.integers(2**31)))
+        left_SD, value_D, right_DT = randomized_svd(matrix_ST, num_found, n_iter=_POWER_ITERATIONS, random_state=int(rng.integers(2**31)))
     return left_SD, value_D, right_DT
 
 

@@ -19,8 +19,6 @@ from ml.models.recommender import require_known_users
 from ml.models.spectral import truncated_svd
 from ml.models.storage import load_model, save_model, sparse_from_arrays, sparse_to_arrays
 
-# Two already rank as well as four do: the tail of the spectrum is flat, its exact directions matter little.
-_POWER_ITERATIONS = 2
 _BLOCK_SIZE = 512
 
 
@@ -58,7 +56,7 @@ class SpectralFilter:
         credible_UI = credible_pairs(self._liked_UI, inputs)
         self._degree_I = np.asarray(credible_UI.sum(axis=0, dtype=np.float64), dtype=np.float32)
         self._normalized_UI = normalize_symmetric(credible_UI)
-        _, value_D, vectors_DI = truncated_svd(self._normalized_UI, num_vectors=self.num_vectors, num_iterations=_POWER_ITERATIONS, rng=rng)
+        _, value_D, vectors_DI = truncated_svd(self._normalized_UI, num_vectors=self.num_vectors, rng=rng)
         num_kept = _numerical_rank(value_D, shape=self._normalized_UI.shape)
         self._value_D = value_D[:num_kept].astype(np.float32, copy=False)
         self._vectors_DI = np.ascontiguousarray(vectors_DI[:num_kept], dtype=np.float32)
