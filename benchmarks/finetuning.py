@@ -37,7 +37,10 @@ def main(options: Options) -> None:
         folder = data_folder(name)
         if folder is not None:
             rows += measure(name, read(folder), config=FinetuningConfig.model_validate(SETTINGS | ({"epochs": 1} if options.quick else {})))
-    notes = [f"Recall@{K}; interval: of the mean change over kinds; unread: characters that the tokenizer cannot tell apart"]
+    notes = [
+        f"Recall@{K}; interval: of the mean change over kinds; unread: characters that the tokenizer cannot tell apart",
+        "new documents: held-out pairs whose document is, word by word, of no training pair either",
+    ]
     publish("finetuning", rows, options=options, notes=notes)
 
 
@@ -62,6 +65,9 @@ def measure(name: str, items: pa.Table, *, config: FinetuningConfig) -> list[Row
             "BM25": words[figures.kind],
             "before": figures.recall_before,
             "after": figures.recall_after,
+            "new documents": figures.num_new_documents,
+            "before, new": figures.recall_before_new,
+            "after, new": figures.recall_after_new,
             "change": f"{found.gain:+.3f} ({found.gain_low:+.3f} to {found.gain_high:+.3f})",
             "epochs": len(found.history),
             "new tokens": found.num_new_tokens,

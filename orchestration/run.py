@@ -66,12 +66,14 @@ def run(scope: Scope, *, day: date, force: bool = False, accept: bool = False) -
     fingerprint = run_fingerprint(scope)
     record = scope.home.runs / f"{day.isoformat()}.json"
     known = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
-    if known.get("fingerprint") == fingerprint and not force and _is_complete(scope, day=day):
+    is_same = known.get("fingerprint") == fingerprint and known.get("made") == _made(scope, day=day)
+    if is_same and not force and _is_complete(scope, day=day):
         return RunOutcome(day, reused=True, failed_checks=tuple(known["failed_checks"]), seconds=known["seconds"])
     started = datetime.now(UTC)
     failed_checks = _execute(scope, partition_key=day.isoformat(), tags=_wishes(recompute=force, accept=accept))
     seconds = (datetime.now(UTC) - started).total_seconds()
-    write_text(json.dumps({"fingerprint": fingerprint, "failed_checks": failed_checks, "seconds": seconds}), record)
+    said = {"fingerprint": fingerprint, "made": _made(scope, day=day), "failed_checks": failed_checks, "seconds": seconds}
+    write_text(json.dumps(said), record)
     return RunOutcome(day, reused=False, failed_checks=tuple(failed_checks), seconds=seconds)
 
 
@@ -93,11 +95,18 @@ def _is_complete(scope: Scope, *, day: date) -> bool:
     )
 
 
+def _made(scope: Scope, *, day: date) -> str:
+    """What stands for everything the day holds and was made from: a backfill may have made it again with other settings."""
+    manifests = [scope.candidates.manifest(day), scope.encoders.manifest(day), *(scope.store.manifest(name, day=day) for name in CONTRACTS)]
+    return hashlib.sha256(repr(manifests).encode()).hexdigest()
+
+
 def run_fingerprint(scope: Scope) -> str:
     """Changes when a landing file, the dataset file, a setting or our code changes."""
     digest = hashlib.sha256()
     digest.update(dataset_fingerprint(scope.dataset).encode())
     digest.update(scope.config.model_dump_json().encode())
+    digest.update(scope.model_content.encode())
     for folder in CODE_FOLDERS:
         for path in sorted((CODE / folder).rglob("*")):
             if path.suffix in {".py", ".sql", ".yml", ".yaml"} and "target" not in path.parts:

@@ -7,14 +7,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from pathlib import Path
 
 import dagster as dg
 
 from ml.config import DatasetHome, PipelineConfig, load_profile
+from ml.contracts.files import sha256_of
 from ml.contracts.store import TableStore
 from ml.finetuning.encoders import EncoderStore
 from ml.ids import UserIdBorder
 from ml.intake.dataset import Dataset, load_dataset
+from ml.text.model_folder import hash_folder
 from ml.training.candidates import CandidateStore
 from ml.training.releases import ReleaseStore
 from ml.training.schedule import last_of_every
@@ -49,6 +52,14 @@ class Scope:
     def encoders(self) -> EncoderStore:
         """Which encoder reads each day's texts."""
         return EncoderStore(self.home.encoders, workshop=self.home.fine_tuning)
+
+    @cached_property
+    def model_content(self) -> str:
+        """What stands for the bytes of a text model or projection that is named by its place: another one may come to the same place."""
+        projection = Path(self.config.text.projection) if self.config.text.projection else None
+        said = sha256_of(projection) if projection and projection.is_file() else ""
+        folder = Path(self.config.text.model).expanduser()
+        return said + (hash_folder(folder) if folder.is_dir() else "")
 
     @cached_property
     def border(self) -> UserIdBorder:

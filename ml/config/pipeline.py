@@ -62,14 +62,14 @@ class FinetuningConfig(_Section):
         description="what is paired: title and description; title, and category and tags; a sentence and the rest of its description; "
         "search and item; items liked in a row",
     )
-    max_pairs: PositiveInt = Field(20_000, description="pairs of a kind, the newest")
+    max_pairs: PositiveInt = Field(5000, description="pairs of a kind, the newest; what a fine-tuning costs grows with them")
     min_pairs: PositiveInt = Field(200, description="training pairs below which the encoder stays as it is")
     held_out_share: float = Field(
         0.1, gt=0, lt=0.5, description="share of items held out to stop early, and again to decide; no pair with them is trained on"
     )
     max_held_out_pairs: PositiveInt = Field(1000, description="held-out pairs of a kind that are measured, drawn by seed")
     min_held_out_pairs: PositiveInt = Field(20, description="held-out pairs below which a kind is not measured")
-    max_documents: PositiveInt = Field(10_000, description="documents of a kind among which a held-out one is looked for, at the end")
+    max_documents: PositiveInt = Field(5000, description="documents of a kind among which a held-out one is looked for, at the end")
     epochs: PositiveInt = Field(4, description="passes over the pairs at most")
     patience: PositiveInt = Field(1, description="passes without gain on the first held-out items before stopping")
     batch_size: int = Field(64, ge=2, description="pairs of a step, all of one kind; each text is told from all others of it")

@@ -17,7 +17,10 @@ _CHOICE = "encoder.json"
 
 @dataclass(frozen=True)
 class KindFigures:
-    """Recall@10 of held-out pairs of one kind, before and after, and among how many documents they were looked for."""
+    """Recall@10 of held-out pairs of one kind, before and after, and among how many documents they were looked for.
+
+    The last three are of the pairs whose document, word by word, is of no training pair either: categories and tags often are.
+    """
 
     kind: str
     num_training_pairs: int
@@ -25,6 +28,9 @@ class KindFigures:
     num_documents: int
     recall_before: float
     recall_after: float
+    num_new_documents: int
+    recall_before_new: float | None
+    recall_after_new: float | None
 
 
 @dataclass(frozen=True)

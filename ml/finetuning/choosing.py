@@ -31,6 +31,8 @@ def fine_tuned_choice(
     if isinstance(outcome, NotFinetuned):
         return EncoderChoice(f"the profile's own: {outcome.reason}"), outcome
     measured = f"Recall@{K} of held-out pairs {outcome.gain:+.4f} ({outcome.gain_low:+.4f} to {outcome.gain_high:+.4f})"
+    if outcome.kinds_lost:
+        measured += f", but {', '.join(outcome.kinds_lost)} lost for sure"
     if not outcome.is_better:
-        return EncoderChoice(f"the profile's own: fine-tuning does not gain for sure, {measured}", figures=outcome.figures), outcome
+        return EncoderChoice(f"the profile's own: fine-tuning does not gain beyond doubt, {measured}", figures=outcome.figures), outcome
     return EncoderChoice(f"fine-tuned: {measured}", fine_tuned_on=day, revision=outcome.revision, figures=outcome.figures), outcome

@@ -33,7 +33,10 @@ class EncoderStore(DayFolders):
                 shutil.copytree(model_folder(self.workshop(day)), model_folder(folder))
 
         directory = self.fill(content, day=day, recipe=recipe)
-        shutil.rmtree(self.workshop(day), ignore_errors=True)
+        # Also what a kill left of days that were finished before.
+        for made in (self.workshop(day), *self._workshop.glob("????-??-??")):
+            if self.manifest(date.fromisoformat(made.name)) is not None:
+                shutil.rmtree(made, ignore_errors=True)
         return directory
 
     def read(self, day: date) -> EncoderChoice:

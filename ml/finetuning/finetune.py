@@ -5,11 +5,13 @@ comes out is `ml.finetuning.encoders`. Shapes: N pairs.
 """
 
 import hashlib
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +46,8 @@ _BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
 class Finetuned:
     """What the tokenizer could not read, how training went, what it gained, and the `revision` that stands for the new model.
 
-    `gain` is the mean over kinds of the change of Recall@10, between `gain_low` and `gain_high`.
+    `gain` is the mean over kinds of the change of Recall@10, between `gain_low` and `gain_high`; `kinds_lost` are those whose
+    own interval lies below 0.
     """
 
     revision: str
@@ -56,11 +59,12 @@ class Finetuned:
     gain: float
     gain_low: float
     gain_high: float
+    kinds_lost: tuple[str, ...]
 
     @property
     def is_better(self) -> bool:
-        """Whether held-out pairs are found better, beyond the luck of which were held out."""
-        return self.gain_low > 0
+        """Whether held-out pairs are found better, and no kind of them worse, beyond the luck of which were held out."""
+        return self.gain_low > 0 and not self.kinds_lost
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,7 @@ def finetune(
     if not tests:
         return NotFinetuned(f"no kind of pair has {config.min_held_out_pairs} held out (finetuning.min_held_out_pairs)")
     loaded = load_for_training(text)
+    num_known = len(loaded.tokenizer)
     before, num_new, after = _teach_words(loaded, training, config=config)
     validations = held_out_tasks(pairs, part_N=part_N, part=VALIDATION, config=config, only_held_out=True)
     history = train(
@@ -103,16 +108,20 @@ def finetune(
         validations=validations,
         text=text,
         config=config,
-        has_new_tokens=num_new > 0,
+        num_known_tokens=num_known if num_new else len(cast("Any", loaded.network).get_input_embeddings().weight),
         checkpoints=checkpoints,
         progress=progress,
     )
+    # What a killed run left there must not become part of the model.
+    shutil.rmtree(folder, ignore_errors=True)
     save_model(loaded, folder)
     base, tuned = load_encoder(text), load_encoder(text.model_copy(update={"model": str(folder), "revision": ""}))
     ranks = {kind: (task.ranks(_encode(base)), task.ranks(_encode(tuned))) for kind, task in tests.items()}
-    gain, low, high = gain_interval(ranks, config=evaluation)
+    found = {kind: changes(ranks[kind], task=task) for kind, task in tests.items()}
+    gain, low, high = gain_interval(found, config=evaluation)
+    lost = tuple(kind for kind in found if gain_interval({kind: found[kind]}, config=evaluation)[2] < 0)
     figures = tuple(_figures(kind, ranks[kind], task=task, training=training) for kind, task in tests.items())
-    return Finetuned(tuned.space.revision, num_new, before, after, history, figures, gain, low, high)
+    return Finetuned(tuned.space.revision, num_new, before, after, history, figures, gain, low, high, lost)
 
 
 def load_for_training(text: TextConfig) -> LoadedModel:
@@ -128,7 +137,7 @@ def train(
     validations: Mapping[str, RetrievalTask],
     text: TextConfig,
     config: FinetuningConfig,
-    has_new_tokens: bool,
+    num_known_tokens: int,
     checkpoints: Path | None = None,
     progress: Progress | None = None,
 ) -> tuple[Epoch, ...]:
@@ -140,7 +149,7 @@ def train(
         pooling=text.pooling,
         padding_id=loaded.tokenizer.pad_token_id or 0,
         in_bfloat16=resolve_hardware(device=text.device, dtype="auto" if text.dtype == "int8" else text.dtype).dtype == "bfloat16",
-        has_new_tokens=has_new_tokens,
+        num_known_tokens=num_known_tokens,
         generator=torch.Generator().manual_seed(config.seed),
     )
 
@@ -188,13 +197,20 @@ def held_out_tasks(
     return tasks
 
 
-def gain_interval(ranks: Mapping[str, tuple[IntArray, IntArray]], *, config: EvaluationConfig) -> tuple[float, float, float]:
-    """Mean over kinds of the change of Recall@10, and its interval by resampling the pairs of each kind."""
+def changes(ranks: tuple[IntArray, IntArray], *, task: RetrievalTask) -> npt.NDArray[np.float64]:
+    """Change of Recall@10 of each distinct anchor, mean over its documents: what one search finds hangs together."""
+    before_N, after_N = (recall(found, k=K) for found in ranks)
+    _, anchor_N = np.unique(np.array(task.anchors, dtype=object), return_inverse=True)
+    return np.asarray(np.bincount(anchor_N, weights=after_N - before_N) / np.bincount(anchor_N))
+
+
+def gain_interval(changes_of: Mapping[str, npt.NDArray[np.float64]], *, config: EvaluationConfig) -> tuple[float, float, float]:
+    """Mean over kinds of the mean change, and its interval by resampling the anchors of each kind."""
     rng = np.random.default_rng(config.seed)
-    changes = [recall(after_N, k=K) - recall(before_N, k=K) for before_N, after_N in ranks.values()]
-    means_RK = np.hstack([bootstrap_means(change_N[:, None], num_bootstrap=config.num_bootstrap, rng=rng) for change_N in changes])
+    kinds = changes_of.values()
+    means_RK = np.hstack([bootstrap_means(change_A[:, None], num_bootstrap=config.num_bootstrap, rng=rng) for change_A in kinds])
     (low,), (high,) = percentile_interval(means_RK.mean(axis=1, keepdims=True), confidence=config.confidence)
-    return float(np.mean([change_N.mean() for change_N in changes])), float(low), float(high)
+    return float(np.mean([change_A.mean() for change_A in kinds])), float(low), float(high)
 
 
 def _cut(interactions: pa.Table, *, config: EvaluationConfig) -> datetime:
@@ -207,7 +223,7 @@ def _cut(interactions: pa.Table, *, config: EvaluationConfig) -> datetime:
 def _teach_words(loaded: LoadedModel, pairs: pa.Table, *, config: FinetuningConfig) -> tuple[float, int, float]:
     """New tokens for what training texts lose; shares of their characters lost before and after, and how many tokens between."""
     texts = clean_texts(pc.unique(pa.chunked_array([*pairs.column("anchor").chunks, *pairs.column("document").chunks]))).to_pylist()
-    before = unread(texts, tokenizer=loaded.tokenizer)
+    before = unread(texts, tokenizer=loaded.tokenizer, max_tokens=config.max_tokens)
     tokens = new_tokens(before, min_texts=config.min_token_texts, limit=config.max_new_tokens)
     num_new = extend(loaded, tokens, generator=torch.Generator().manual_seed(config.seed))
     after = unread(texts, tokenizer=loaded.tokenizer) if num_new else before
@@ -230,9 +246,17 @@ def _encode(encoder: Encoder) -> Encode:
 
 
 def _figures(kind: str, ranks: tuple[IntArray, IntArray], *, task: RetrievalTask, training: pa.Table) -> KindFigures:
-    before, after = (float(recall(found, k=K).mean()) for found in ranks)
-    num_training = pc.sum(pc.equal(training.column("kind"), kind)).as_py()
-    return KindFigures(kind, num_training, len(task.answer_N), len(task.documents), before, after)
+    trained_on = training.filter(pc.equal(training.column("kind"), kind)).column("document")
+    is_new_N = np.asarray(pc.invert(pc.is_in(pa.array(task.answers), value_set=trained_on.combine_chunks())))
+    all_N = np.ones(len(is_new_N), dtype=np.bool_)
+    before, after, before_new, after_new = (_recall(found[mask_N]) for mask_N in (all_N, is_new_N) for found in ranks)
+    return KindFigures(
+        kind, len(trained_on), len(all_N), len(task.documents), before or 0.0, after or 0.0, int(is_new_N.sum()), before_new, after_new
+    )
+
+
+def _recall(ranks_N: IntArray) -> float | None:
+    return float(recall(ranks_N, k=K).mean()) if len(ranks_N) else None
 
 
 def _prompted(texts: pa.ChunkedArray, prompt: str) -> pa.Array:
@@ -242,6 +266,8 @@ def _prompted(texts: pa.ChunkedArray, prompt: str) -> pa.Array:
 def _fingerprint(pairs: pa.Table, *, text: TextConfig, config: FinetuningConfig) -> str:
     digest = hashlib.sha256(text.model_dump_json().encode() + config.model_dump_json().encode())
     digest.update(f"{torch.__version__} {torch.get_num_threads()} {torch.cuda.is_available()}".encode())
+    # A folder may hold another model by now.
+    digest.update(find_model(text.model, revision=text.revision).revision.encode())
     for name in ("kind", "anchor", "document"):
         for value in pairs.column(name).to_pylist():
             digest.update(f"{len(value)}:{value}".encode())

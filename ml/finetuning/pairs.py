@@ -20,8 +20,10 @@ from ml.config.pipeline import FinetuningConfig
 from ml.contracts.contract import STRING, TIMESTAMP
 from ml.ids import BoolArray
 from ml.text.items import item_texts
+from ml.words.cleaning import clean_texts
 
 TRAIN, VALIDATION, TEST = range(3)
+Parts = npt.NDArray[np.int8]
 
 PAIRS = pa.schema(
     [("kind", STRING), ("anchor", STRING), ("document", STRING), ("anchor_item", STRING), ("item_id", STRING), ("known_at", TIMESTAMP)]
@@ -43,13 +45,14 @@ class Sources:
 
 
 def find_pairs(sources: Sources, *, config: FinetuningConfig, as_of: datetime) -> pa.Table:
-    """Every pair known at `as_of`, of schema `PAIRS`, in order of kind, then texts; no two are the same.
+    """Every pair that may be learned from at `as_of`, of schema `PAIRS`, in order of kind, then texts; no two are the same.
 
-    `title_text`: an item's title and its description; `title_tags`: its title, and category and tags; `search_item`: a
-    search and the whole text of what the same user came to next, within half an hour and with a positive weight;
+    `title_text`: an item's title and its description; `title_tags`: its title, and category and tags;
     `sentence_text`: one of the longest sentences of a description and the rest of it (Lee et al., arXiv 1906.00300);
-    `basket`: the whole texts of two items that one user liked one after the other on one day. Of each kind the
-    `max_pairs` newest stay. `anchor_item` is null where the anchor is a search.
+    `search_item`: a search and the whole text of what the same user came to next, within half an hour and with a positive
+    weight; `basket`: the whole texts of two items that one user liked one after the other on one day. What users did and
+    wrote is from before `as_of`; what the catalogue says of an item is taken as given, as it is everywhere. Texts are cleaned. Of
+    each kind the `max_pairs` newest stay, of equals any (by hash). `anchor_item` is null where the anchor is a search.
     """
     items = _described(sources.items, as_of=as_of)
     interactions = _before(sources.interactions, "last_event_at", as_of=as_of)
@@ -58,20 +61,20 @@ def find_pairs(sources: Sources, *, config: FinetuningConfig, as_of: datetime) -
         "title_text": lambda: _title_pairs(items, without=("category", "tags")),
         "title_tags": lambda: _title_pairs(items, without=("text",)),
         "sentence_text": lambda: _sentence_pairs(items),
-        "search_item": lambda: _search_pairs(searches, interactions=interactions, items=items),
-        "basket": lambda: _basket_pairs(interactions, items=items),
+        "search_item": lambda: _search_pairs(searches, interactions=interactions, items=items, limit=config.max_pairs),
+        "basket": lambda: _basket_pairs(interactions, items=items, limit=config.max_pairs),
     }
     tables = [_newest(_distinct(_named(made[kind](), kind)), limit=config.max_pairs) for kind in config.pair_kinds]
     return pa.concat_tables([PAIRS.empty_table(), *tables]).sort_by([(name, "ascending") for name in ("kind", "anchor", "document")])
 
 
-def parts(pairs: pa.Table, *, items: pa.Table, held_out_share: float) -> npt.NDArray[np.int8]:
-    """`TRAIN`, `VALIDATION` or `TEST` of each pair, -1 where its two items are on different sides; shape [N].
+def parts(pairs: pa.Table, *, items: pa.Table, held_out_share: float) -> Parts:
+    """`TRAIN`, `VALIDATION` or `TEST` of each pair, -1 where it is of none; shape [N].
 
-    An item's side is told by the hash of its title, so it stays where it is from day to day, and two
-    items of one title are never on both sides.
+    An item's side is told by the hash of its cleaned title, so it stays where it is from day to day. Pairs of items of two
+    sides are of none, and so are those of items that are not held out but described like one that is.
     """
-    side_I = _sides(items.column("title").to_pylist(), held_out_share=held_out_share)
+    side_I = _sides(items, held_out_share=held_out_share)
     ids = items.column("item_id").combine_chunks()
     side_N = side_I[pc.index_in(pairs.column("item_id"), value_set=ids).to_numpy()]
     of_anchor = pc.fill_null(pc.index_in(pairs.column("anchor_item"), value_set=ids), -1).to_numpy()
@@ -79,10 +82,14 @@ def parts(pairs: pa.Table, *, items: pa.Table, held_out_share: float) -> npt.NDA
     return np.where(anchor_side_N == side_N, side_N, -1).astype(np.int8)
 
 
-def _sides(titles: Sequence[str], *, held_out_share: float) -> npt.NDArray[np.int8]:
-    digests = (hashlib.sha256(title.strip().casefold().encode()).digest()[:8] for title in titles)
+def _sides(items: pa.Table, *, held_out_share: float) -> Parts:
+    titles, texts = (clean_texts(items.column(name)) for name in ("title", "text"))
+    digests = (hashlib.sha256(title.casefold().encode()).digest()[:8] for title in titles.to_pylist())
     place_I = np.array([int.from_bytes(digest, "big") / 2**64 for digest in digests])
-    return np.where(place_I < held_out_share, TEST, np.where(place_I < 2 * held_out_share, VALIDATION, TRAIN)).astype(np.int8)
+    side_I = np.where(place_I < held_out_share, TEST, np.where(place_I < 2 * held_out_share, VALIDATION, TRAIN)).astype(np.int8)
+    held_out = pc.if_else(pc.equal(texts, ""), None, texts).filter(pa.array(side_I != TRAIN))
+    side_I[(side_I == TRAIN) & np.asarray(pc.is_in(texts, value_set=held_out, skip_nulls=True), dtype=np.bool_)] = -1
+    return side_I
 
 
 def _described(items: pa.Table, *, as_of: datetime) -> pa.Table:
@@ -100,7 +107,7 @@ def _before(table: pa.Table, column: str, *, as_of: datetime) -> pa.Table:
 def _title_pairs(items: pa.Table, *, without: Sequence[str]) -> pa.Table:
     return pa.table(
         {
-            "anchor": pc.utf8_trim_whitespace(items.column("title")),
+            "anchor": items.column("title"),
             "document": _texts(items, without=("title", *without)),
             "anchor_item": items.column("item_id"),
             "item_id": items.column("item_id"),
@@ -146,13 +153,13 @@ def _known_since(items: pa.Table) -> pa.ChunkedArray:
     return pc.fill_null(pc.coalesce(items.column("text_known_at"), items.column("created_at")), always)
 
 
-def _search_pairs(texts: pa.Table, *, interactions: pa.Table, items: pa.Table) -> pa.Table:
+def _search_pairs(texts: pa.Table, *, interactions: pa.Table, items: pa.Table, limit: int) -> pa.Table:
     searches = texts.filter(pc.is_null(texts.column("item_id")))
     searches = pa.table(
         {
             "user_id": searches.column("user_id"),
             "at": _microseconds(searches.column("event_at")),
-            "anchor": pc.utf8_trim_whitespace(searches.column("text")),
+            "anchor": searches.column("text"),
         }
     )
     liked = _liked(interactions, items=items)
@@ -168,32 +175,30 @@ def _search_pairs(texts: pa.Table, *, interactions: pa.Table, items: pa.Table) -
         right_by="by",
     )
     clicked = next_one.filter(pc.is_valid(next_one.column("item_id")))
-    return pa.table(
-        {
-            "anchor": clicked.column("anchor"),
-            "document": _text_of(clicked.column("item_id"), items=items),
-            "anchor_item": pa.nulls(clicked.num_rows, STRING),
-            "item_id": clicked.column("item_id"),
-            "known_at": clicked.column("at").cast(TIMESTAMP),
-        }
+    pairs = _once(clicked.select(["anchor", "item_id", "at"]).rename_columns(["anchor", "item_id", "known_at"]), limit=limit)
+    return pairs.append_column("anchor_item", pa.nulls(pairs.num_rows, STRING)).append_column(
+        "document", _text_of(pairs.column("item_id"), items=items)
     )
 
 
-def _basket_pairs(interactions: pa.Table, *, items: pa.Table) -> pa.Table:
+def _basket_pairs(interactions: pa.Table, *, items: pa.Table, limit: int) -> pa.Table:
     order = [(name, "ascending") for name in ("user_id", "day", "first_event_at", "item_id")]
     liked = _liked(interactions, items=items).sort_by(order)
     first, second = liked.slice(0, max(liked.num_rows - 1, 0)), liked.slice(1)
     together = pc.and_(pc.equal(first.column("user_id"), second.column("user_id")), pc.equal(first.column("day"), second.column("day")))
+    together = pc.and_(together, pc.not_equal(first.column("item_id"), second.column("item_id")))
     first, second = first.filter(together), second.filter(together)
-    return pa.table(
-        {
-            "anchor": _text_of(first.column("item_id"), items=items),
-            "document": _text_of(second.column("item_id"), items=items),
-            "anchor_item": first.column("item_id"),
-            "item_id": second.column("item_id"),
-            "known_at": second.column("first_event_at"),
-        }
-    )
+    moments = _microseconds(second.column("first_event_at"))
+    pairs = _once(pa.table({"anchor_item": first.column("item_id"), "item_id": second.column("item_id"), "known_at": moments}), limit=limit)
+    texts = {name: _text_of(pairs.column(column), items=items) for name, column in (("anchor", "anchor_item"), ("document", "item_id"))}
+    return pa.table({**dict(zip(pairs.column_names, pairs.columns, strict=True)), **texts})
+
+
+def _once(pairs: pa.Table, *, limit: int) -> pa.Table:
+    """Each pair of ids once, as it was known last, the newest `limit`: before texts are looked up, which are far larger."""
+    keys = pairs.column_names[:2]
+    newest = pairs.group_by(keys, use_threads=False).aggregate([("known_at", "max")]).rename_columns([*keys, "known_at"])
+    return _newest(newest.set_column(2, "known_at", newest.column("known_at").cast(TIMESTAMP)), limit=limit)
 
 
 def _liked(interactions: pa.Table, *, items: pa.Table) -> pa.Table:
@@ -210,7 +215,9 @@ def _microseconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _named(pairs: pa.Table, kind: str) -> pa.Table:
-    return pairs.add_column(0, "kind", pa.repeat(pa.scalar(kind, STRING), pairs.num_rows)).cast(PAIRS)
+    columns = {name: pairs.column(name) for name in PAIRS.names if name != "kind"}
+    cleaned = {name: clean_texts(columns[name]) for name in ("anchor", "document")}
+    return pa.table({**columns, **cleaned, "kind": pa.repeat(pa.scalar(kind, STRING), pairs.num_rows)}).select(PAIRS.names).cast(PAIRS)
 
 
 def _distinct(pairs: pa.Table) -> pa.Table:
@@ -228,4 +235,13 @@ def _is_new(column: pa.ChunkedArray) -> BoolArray:
 
 
 def _newest(pairs: pa.Table, *, limit: int) -> pa.Table:
-    return pairs.sort_by([("known_at", "descending"), ("anchor", "ascending"), ("document", "ascending")]).slice(0, limit)
+    """The newest `limit`; of those just as old as the last of them, the ones whose ids and texts hash lowest."""
+    if pairs.num_rows <= limit:
+        return pairs
+    known_at_N = np.asarray(_microseconds(pairs.column("known_at")), dtype=np.int64)
+    bar = np.partition(known_at_N, -limit)[-limit]
+    newer, ties = np.flatnonzero(known_at_N > bar), np.flatnonzero(known_at_N == bar)
+    rows = pairs.drop_columns(["known_at"]).take(pa.array(ties)).to_pylist()
+    digests = [hashlib.sha256(repr(sorted(row.items())).encode()).digest() for row in rows]
+    chosen = ties[sorted(range(len(ties)), key=digests.__getitem__)[: limit - len(newer)]]
+    return pairs.take(pa.array(np.sort(np.concatenate([newer, chosen]))))

@@ -26,6 +26,11 @@ class RetrievalTask:
     documents: tuple[str, ...]
     answer_N: IntArray
 
+    @property
+    def answers(self) -> list[str]:
+        """What each anchor must find."""
+        return [self.documents[place] for place in self.answer_N]
+
     def ranks(self, encode: Encode) -> IntArray:
         """Rank of each pair's document, from 1, shape [N].
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ml.config.pipeline import FinetuningConfig
+from ml.errors import ConfigError
 from ml.finetuning.contrast import contrastive_loss
 from ml.ids import IntArray
 from ml.text.batches import TokenizedTexts, length_sorted_batches
@@ -47,7 +48,7 @@ class PairTrainer:
         pooling: Pooling,
         padding_id: int,
         in_bfloat16: bool,
-        has_new_tokens: bool,
+        num_known_tokens: int,
         generator: torch.Generator,
     ) -> None:
         self.network, self.generator = network.eval(), generator
@@ -55,7 +56,10 @@ class PairTrainer:
         self._device = next(network.parameters()).device
         self._in_bfloat16 = in_bfloat16
         self._num_steps = config.epochs * sum(1 for _ in batches(pairs.kind_N, size=config.batch_size, generator=torch.Generator()))
-        self.optimizer = torch.optim.AdamW(_groups(network, config=config, has_new_tokens=has_new_tokens))
+        self._vectors_VD: Tensor = network.get_input_embeddings().weight  # type: ignore[operator]
+        self._num_known = num_known_tokens
+        has_new_tokens = num_known_tokens < len(self._vectors_VD)
+        self.optimizer = torch.optim.AdamW(_groups(network, self._vectors_VD, config=config, has_new_tokens=has_new_tokens))
         self._rates = [float(group["lr"]) for group in self.optimizer.param_groups]
 
     def epoch(self) -> float:
@@ -77,13 +81,25 @@ class PairTrainer:
         if not fits:
             vectors_MD.requires_grad_()
         loss = self._loss(batch, vectors_MD[torch.from_numpy(np.argsort(np.concatenate(chunks), kind="stable"))])
+        if not torch.isfinite(loss):
+            raise ConfigError("fine-tuning runs away: its loss is not finite; lower finetuning.learning_rate or new_token_learning_rate")
         loss.backward()  # type: ignore[no-untyped-call]
         if not fits:
             self._carry_back(torch.as_tensor(vectors_MD.grad), [texts[chunk] for chunk in chunks])
+        self._update()
+        return float(loss.detach())
+
+    def _update(self) -> None:
+        """One step; vectors of known tokens go as far as everything else, only those of new ones have far to go."""
         self._set_rates()
         nn.utils.clip_grad_norm_(self.network.parameters(), _LARGEST_GRADIENT)
+        if self._rates[0] == self._rates[1]:
+            self.optimizer.step()
+            return
+        before_VD = self._vectors_VD.detach()[: self._num_known].clone()
         self.optimizer.step()
-        return float(loss.detach())
+        with torch.no_grad():
+            self._vectors_VD[: self._num_known].sub_(before_VD).mul_(self._rates[0] / self._rates[1]).add_(before_VD)
 
     def _carry_back(self, gradient_MD: Tensor, chunks: list[IntArray]) -> None:
         """From the vectors' gradients to the weights', a chunk at a time."""
@@ -132,12 +148,11 @@ def batches(kind_N: IntArray, *, size: int, generator: torch.Generator) -> Itera
         yield found[place]
 
 
-def _groups(network: nn.Module, *, config: FinetuningConfig, has_new_tokens: bool) -> list[dict[str, object]]:
-    """Parameters with their step sizes: vectors of new tokens know nothing yet and have far to go."""
-    vectors = network.get_input_embeddings().weight  # type: ignore[operator]
-    others = [parameter for parameter in network.parameters() if parameter is not vectors]
+def _groups(network: nn.Module, vectors_VD: Tensor, *, config: FinetuningConfig, has_new_tokens: bool) -> list[dict[str, object]]:
+    """Parameters with their step sizes: vectors of new tokens know nothing yet."""
+    others = [parameter for parameter in network.parameters() if parameter is not vectors_VD]
     rate = config.new_token_learning_rate if has_new_tokens else config.learning_rate
     return [
         {"params": others, "lr": config.learning_rate, "weight_decay": config.regularization},
-        {"params": [vectors], "lr": rate, "weight_decay": 0.0},
+        {"params": [vectors_VD], "lr": rate, "weight_decay": 0.0},
     ]

@@ -20,6 +20,7 @@ from ml.contracts.vectors import vectors_to_matrix
 from ml.decay import decay_factors
 from ml.ids import BoolArray, FloatArray, IntArray
 from ml.interests.exact import Floats, on_grid
+from ml.words.cleaning import clean_column
 from ml.words.english import fold_plurals
 from ml.words.stream import WordStream, read_stream
 from ml.words.tokens import is_stop_word, tokenise
@@ -45,15 +46,15 @@ class _Points:
 
 
 def in_order(user_texts: pa.Table, *, config: InterestConfig, as_of: datetime) -> pa.Table:
-    """The texts that count, as their vectors must be: sorted by event, then user.
+    """The texts that count, as their vectors must be: cleaned, sorted by event, then user.
 
     Left out are texts of white space and those older than `MAX_HALF_LIVES` half-lives.
     Raises `LeakageError` for one at or after `as_of`.
     """
     check_no_leakage(user_texts, name="user_texts", column="event_at", as_of=as_of)
     weight_N = decay_factors(user_texts.column("event_at"), as_of=as_of, half_life_days=config.half_life_days)
-    counts = pc.and_(pa.array(weight_N >= 0.5**MAX_HALF_LIVES), pc.not_equal(pc.utf8_trim_whitespace(user_texts.column("text")), ""))
-    return user_texts.filter(counts).sort_by([("event_id", "ascending"), ("user_id", "ascending")])
+    young = clean_column(user_texts.filter(pa.array(weight_N >= 0.5**MAX_HALF_LIVES)), "text")
+    return young.filter(pc.not_equal(young.column("text"), "")).sort_by([("event_id", "ascending"), ("user_id", "ascending")])
 
 
 def find_text_interests(

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from ml.knowledge.disambiguation import read_company
 from ml.knowledge.gazetteer import TITLE, build_gazetteer
 from ml.knowledge.linking import link_names
+from ml.words.cleaning import clean_column
 
 MENTIONS = "mentions"
 
@@ -18,7 +19,7 @@ def mention_triples(items: pa.Table, *, known: pa.Table, min_confidence: float) 
     """Rows shaped as those of `known` (as `knowledge_graph`), relation `mentions`, source `text`."""
     texts = items.filter(pc.and_(pc.is_valid(items.column("text")), pc.is_null(items.column("text_known_at"))))
     linked = link_names(
-        texts.select(["item_id", "text"]).sort_by("item_id"),
+        clean_column(texts.select(["item_id", "text"]).sort_by("item_id"), "text"),
         gazetteer=build_gazetteer(items, triples=known),
         company=read_company(items, triples=known),
         min_confidence=min_confidence,

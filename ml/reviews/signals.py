@@ -19,6 +19,7 @@ from ml.ids import BoolArray, FloatArray, IntArray, Vocabulary
 from ml.reviews.duplicates import twin_moments
 from ml.reviews.reviewers import judge_reviewers
 from ml.reviews.sentiment import Floats, Judged, SentimentModel, fit_sentiment
+from ml.words.cleaning import clean_column
 
 # What a full contradiction, or a twin, takes from a review's credibility.
 _FAULT = 0.5
@@ -34,9 +35,9 @@ class ReviewSignals:
 
 
 def in_order(reviews: pa.Table, *, as_of: datetime) -> pa.Table:
-    """The reviews as their vectors must be: sorted by event, then user. Raises `LeakageError` for one at or after `as_of`."""
+    """The reviews as their vectors must be: cleaned, sorted by event, then user. Raises `LeakageError` for one at or after `as_of`."""
     check_no_leakage(reviews, name="reviews", column="event_at", as_of=as_of)
-    return reviews.sort_by([("event_id", "ascending"), ("user_id", "ascending")])
+    return clean_column(reviews, "text").sort_by([("event_id", "ascending"), ("user_id", "ascending")])
 
 
 def judge_reviews(

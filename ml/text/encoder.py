@@ -29,7 +29,7 @@ from ml.text.space import EmbeddingSpace
 from ml.text.vocabulary import unread_shares
 from ml.text.weights import LoadedModel, ModelSource, find_model, load_model
 from ml.text.windows import empty_id, pool_windows, split
-from ml.words.cleaning import clean_texts
+from ml.words.cleaning import are_capped, clean_texts
 
 Progress = Callable[[int, int], None]
 Kind = Literal["document", "query"]
@@ -180,7 +180,9 @@ class TransformerEncoder:
         vectors_MH = self._run(windows.tokens, progress=progress, num_texts=len(texts))
         self._require_finite(vectors_MH)
         vectors_NH = pool_windows(vectors_MH, windows)
-        return Encoded(reduce(vectors_NH, projection=self._projection, dimension=self.dimension), windows.num_tokens_N, windows.num_cut_N)
+        # Of a text that was too long to be cleaned whole at least a token is missing.
+        num_cut_N = np.maximum(windows.num_cut_N, are_capped(pa.array(texts, pa.string())))
+        return Encoded(reduce(vectors_NH, projection=self._projection, dimension=self.dimension), windows.num_tokens_N, num_cut_N)
 
     def _run(self, tokens: TokenizedTexts, *, progress: Progress | None, num_texts: int) -> FloatArray:
         """Unit vectors of every window, shape [M, hidden size]."""

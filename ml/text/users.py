@@ -15,6 +15,7 @@ from ml.days import SECONDS_PER_DAY
 from ml.ids import FloatArray, IntArray, Vocabulary
 from ml.text.cache import EmbeddingCache, EmbeddingResult, embed
 from ml.text.encoder import Encoder, Progress
+from ml.words.cleaning import clean_column
 
 
 def embed_user_texts(
@@ -29,12 +30,12 @@ def embed_user_texts(
     """The table `user_text_embeddings`, by user id, and what it cost.
 
     A user's vector is the mean of their texts' vectors, each weighted by
-    0.5 ** (age in days / `half_life_days`), normalised. Texts of white space alone
-    say nothing and are left out. Raises `LeakageError` for a text at or after `as_of`.
+    0.5 ** (age in days / `half_life_days`), normalised. Texts in which nothing
+    is written once they are cleaned are left out. Raises `LeakageError` for a text at or after `as_of`.
     """
     check_no_leakage(user_texts, name="user_texts", column="event_at", as_of=as_of)
-    trimmed = pc.utf8_trim_whitespace(user_texts.column("text"))
-    kept = user_texts.filter(pc.not_equal(trimmed, "")).sort_by([("event_at", "ascending"), ("event_id", "ascending")])
+    cleaned = clean_column(user_texts, "text")
+    kept = cleaned.filter(pc.not_equal(cleaned.column("text"), "")).sort_by([("event_at", "ascending"), ("event_id", "ascending")])
     users = Vocabulary("user", kept.column("user_id"))
     user_index = users.positions(kept.column("user_id"))
     written_at = kept.column("event_at").cast(TIMESTAMP).cast(pa.int64()).to_numpy() / 1e6

@@ -37,10 +37,14 @@ class Unread:
         return self.num_lost / max(self.num_characters, 1)
 
 
-def unread(texts: Sequence[str], *, tokenizer: Any) -> Unread:
-    """What becomes the unknown token of `texts`; nothing does where a tokenizer knows none, as byte-level ones do not."""
+def unread(texts: Sequence[str], *, tokenizer: Any, max_tokens: int | None = None) -> Unread:
+    """What becomes the unknown token of `texts`; nothing does where a tokenizer knows none, as byte-level ones do not.
+
+    With `max_tokens`, only pieces among a text's first tokens are counted by texts: the ones that training will see.
+    """
     lost = _lost_pieces(texts, tokenizer=tokenizer)
-    pieces = Counter(piece for found in lost for piece in set(found))
+    seen = lost if max_tokens is None else _lost_pieces(texts, tokenizer=tokenizer, max_tokens=max_tokens)
+    pieces = Counter(piece for found in seen for piece in set(found))
     return Unread(int(_num_characters(texts).sum()), sum(len(piece) for found in lost for piece in found), pieces)
 
 
@@ -54,11 +58,19 @@ def _num_characters(texts: Sequence[str]) -> IntArray:
     return np.array([len("".join(text.split())) for text in texts], dtype=np.int64)
 
 
-def _lost_pieces(texts: Sequence[str], *, tokenizer: Any) -> list[list[str]]:
+def _lost_pieces(texts: Sequence[str], *, tokenizer: Any, max_tokens: int | None = None) -> list[list[str]]:
     """The pieces of each text that become the unknown token, in order."""
     if tokenizer.unk_token_id is None or not texts:
         return [[] for _ in texts]
-    encoded = tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False, verbose=False)
+    encoded = tokenizer(
+        list(texts),
+        add_special_tokens=False,
+        return_offsets_mapping=True,
+        return_attention_mask=False,
+        verbose=False,
+        truncation=max_tokens is not None,
+        max_length=max_tokens,
+    )
     return [
         [text[start:end] for token, (start, end) in zip(ids, offsets, strict=True) if token == tokenizer.unk_token_id]
         for text, ids, offsets in zip(texts, encoded["input_ids"], encoded["offset_mapping"], strict=True)
@@ -76,6 +88,7 @@ def extend(loaded: LoadedModel, tokens: Sequence[str], *, generator: torch.Gener
 
     A new vector is drawn from the normal distribution that has each coordinate's mean and variance among the old ones.
     """
+    num_known = len(loaded.tokenizer)
     # A word of Latin letters stands apart from others; Chinese ones have no space between them.
     apart = pc.match_substring_regex(pa.array(tokens, pa.string()), r"\p{Latin}").to_pylist()
     added = loaded.tokenizer.add_tokens(
@@ -85,10 +98,10 @@ def extend(loaded: LoadedModel, tokens: Sequence[str], *, generator: torch.Gener
         return 0
     network: Any = loaded.network
     old = network.get_input_embeddings().weight.detach()
-    size = len(loaded.tokenizer)
-    network.resize_token_embeddings(size, mean_resizing=False)
+    # A table may be longer than its tokenizer, for the sake of round numbers.
+    network.resize_token_embeddings(max(len(loaded.tokenizer), len(old)), mean_resizing=False)
     vectors = network.get_input_embeddings().weight
     with torch.no_grad():
-        chance = torch.randn(size - len(old), old.shape[1], generator=generator).to(old)
-        vectors[len(old) :] = old.mean(dim=0) + chance * old.std(dim=0)
+        chance = torch.randn(added, old.shape[1], generator=generator).to(old)
+        vectors[num_known : num_known + added] = old[:num_known].mean(dim=0) + chance * old[:num_known].std(dim=0)
     return int(added)

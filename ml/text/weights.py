@@ -6,7 +6,6 @@ does not fill every weight is refused; whether the hub may be asked at all
 (HF_HUB_OFFLINE) is decided at the edges.
 """
 
-import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,9 +19,9 @@ import transformers
 from safetensors import SafetensorError
 
 from ml.errors import ConfigError
+from ml.text.model_folder import hash_folder
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_HASHED_SUFFIXES = frozenset({".json", ".safetensors", ".txt", ".model"})
 
 
 @dataclass(frozen=True)
@@ -62,20 +61,6 @@ def find_model(model: str, *, revision: str) -> ModelSource:
             f"{revision!r} is not a 40-hex commit; pin one (the page 'Files and versions' of the model shows it)"
         )
     return ModelSource(name=model, location=model, revision=revision, is_hub=True)
-
-
-def hash_folder(folder: Path) -> str:
-    """sha256 over names and contents of a model folder's weights, tokenizer and settings.
-
-    Raises `ConfigError` where the folder holds no safetensors.
-    """
-    files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in _HASHED_SUFFIXES)
-    _require_safetensors(folder)
-    digest = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as handle:
-            digest.update(f"{path.name}:{hashlib.file_digest(handle, 'sha256').hexdigest()}\n".encode())
-    return digest.hexdigest()
 
 
 def load_model(source: ModelSource, *, dtype: torch.dtype, device: str) -> LoadedModel:
@@ -122,11 +107,6 @@ def _package_source(package: str, *, revision: str, installed: str) -> ModelSour
     if len(folders) != 1:
         raise ConfigError(f"package {package} holds {len(folders)} folders with config.json and safetensors; give the folder as text.model")
     return ModelSource(name=package, location=str(folders[0]), revision=installed, is_hub=False)
-
-
-def _require_safetensors(folder: Path) -> None:
-    if not any(folder.glob("*.safetensors")):
-        raise ConfigError(f"text.model {folder} holds no .safetensors; convert it (save_pretrained of transformers writes that format)")
 
 
 def _require_whole(source: ModelSource, loading: dict[str, Any]) -> None:

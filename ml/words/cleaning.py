@@ -8,9 +8,11 @@ import re
 import zlib
 from collections.abc import Callable
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml.ids import BoolArray
 from ml.words.texts import whole_texts
 
 # Longer texts are dumps, not descriptions.
@@ -27,8 +29,9 @@ _HIDDEN_MARKUP = (
 # Tags; "a < b" and "<3" are none.
 _BREAKING_MARKUP = r"(?i)</?(br|p|div|li|ul|ol|tr|table|h[1-6]|blockquote)\b[^<>]{0,1000}>"
 _MARKUP = r"</?[A-Za-z][A-Za-z0-9:-]*(\s[^<>]{0,1000})?/?>"
-# Zero-width space, non-joiner at the ends, word joiner, BOM, soft hyphen, bidirectional marks, embeddings, overrides and isolates.
-_INVISIBLE = "[\u200b\u2060\ufeff\u00ad\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]"
+# Soft hyphen, Mongolian separator, zero-width space, marks, embeddings, overrides and isolates of direction, word joiner and invisible
+# operators, BOM, tags. Joiner and non-joiner stay: Persian and Indic words, and emoji, are spelled with them.
+_INVISIBLE = "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0001-\U000e007f]"
 # Control characters but tab, line feed and carriage return.
 _CONTROL = "[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]"
 _REPEATED_SIGN = re.compile(rf"(\S)\1{{{MAX_REPEATED_SIGNS},}}")
@@ -57,6 +60,18 @@ def clean_texts(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
     return pc.utf8_trim_whitespace(_where(text, r"(?s).{100}", _without_repeated_phrases))
 
 
+def are_capped(texts: pa.Array | pa.ChunkedArray) -> BoolArray:
+    """Which texts are longer than what `clean_texts` reads of them, shape [N]."""
+    return np.asarray(pc.greater(pc.utf8_length(whole_texts(texts)), MAX_CHARACTERS), dtype=np.bool_)
+
+
+def clean_column(table: pa.Table, name: str) -> pa.Table:
+    """The table with one column of texts cleaned; a null stays null."""
+    column = table.column(name)
+    cleaned = pc.if_else(pc.is_null(column), pa.scalar(None, pa.string()), pa.chunked_array([clean_texts(column)], pa.string()))
+    return table.set_column(table.schema.get_field_index(name), table.schema.field(name), cleaned)
+
+
 def _where(text: pa.Array, pattern: str, change: Callable[[str], str]) -> pa.Array:
     """`change`d where the pattern occurs: most rows have nothing to change."""
     found = pc.match_substring_regex(text, pattern)
@@ -69,9 +84,12 @@ def _without_markup(text: str) -> str:
         # Behind the last end nothing is hidden, and looking for it from every start would take for ever.
         last = max((found.end() for found in end.finditer(text)), default=0)
         text = hidden.sub("\n", text[:last]) + text[last:]
-    for pattern, replacement in ((_BREAKING_MARKUP, "\n"), (_MARKUP, "")):
-        text = re.sub(pattern, replacement, text)
-    return html.unescape(text)
+    # Twice, for markup that was itself escaped.
+    for _ in range(2):
+        for pattern, replacement in ((_BREAKING_MARKUP, "\n"), (_MARKUP, "")):
+            text = re.sub(pattern, replacement, text)
+        text = html.unescape(text)
+    return text
 
 
 def _without_repeated_signs(text: str) -> str:

@@ -22,13 +22,14 @@ Reader = Callable[[], pa.Table]
 def encoder_assets(scope: Scope) -> list[dg.AssetsDefinition]:
     """The choice of each day's encoder; behind it stands the choice of the last day of a fine-tuning."""
     config = scope.config
+    behind = (config.text, scope.model_content, config.evaluation) if config.finetuning.enabled else ()
 
     @day_assets(
         scope,
         ENCODER,
         group=GROUP,
         kinds=KINDS,
-        settings=(config.finetuning, config.text, config.evaluation) if config.finetuning.enabled else config.finetuning,
+        settings=(config.finetuning, *behind),
         description="Which encoder reads the day's texts: the profile's own, or one fine-tuned on pairs of texts known before every test.",
         stands_on={ENCODER: scope.artefact(ENCODER)} if config.finetuning.enabled else None,
         base=scope.last_fine_tuning if config.finetuning.enabled else None,

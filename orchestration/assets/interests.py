@@ -36,7 +36,7 @@ def interest_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         ITEM_INTERESTS.name,
         group=GROUP,
         kinds=KINDS,
-        settings=(config, language, scope.config.text),
+        settings=(config, language, scope.config.text, scope.model_content),
         needed_by_full_fits=True,
     )
     def interests(run: DayRun, items: pa.Table, item_embeddings: pa.Table, encoder: EncoderChoice) -> tuple[Made, Made]:
@@ -50,7 +50,7 @@ def interest_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         TEXT_INTERESTS.name,
         group=GROUP,
         kinds=KINDS,
-        settings=(config, language, scope.config.text),
+        settings=(config, language, scope.config.text, scope.model_content),
         needed_by_full_fits=True,
     )
     def text_interests(

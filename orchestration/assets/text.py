@@ -9,8 +9,9 @@ from ml.finetuning.choice import EncoderChoice
 from ml.reviews.signals import in_order, judge_reviews
 from ml.text.cache import EmbeddingResult, embed
 from ml.text.encoder import Encoder
-from ml.text.items import embed_items
+from ml.text.items import embed_items, item_texts
 from ml.text.users import embed_user_texts
+from ml.words.language import language_shares
 from orchestration.encoders import open_encoder
 from orchestration.scope import Scope
 from orchestration.table_assets import DayRun, Made, day_assets
@@ -24,13 +25,14 @@ def text_assets(scope: Scope) -> list[dg.AssetsDefinition]:
     """Item and user text embeddings, cached by content; what reviews say, and how far they can be trusted."""
     config = scope.config.text
 
-    @day_assets(scope, ITEM_EMBEDDINGS.name, group=GROUP, kinds=KINDS, settings=config, needed_by_full_fits=True)
+    @day_assets(scope, ITEM_EMBEDDINGS.name, group=GROUP, kinds=KINDS, settings=(config, scope.model_content), needed_by_full_fits=True)
     def item_embeddings(run: DayRun, items: pa.Table, encoder: EncoderChoice) -> Made:
         model, cache = open_encoder(scope, encoder)
         table, result = embed_items(items, encoder=model, cache=cache, progress=run.progress("item texts"))
-        return Made(table, embedding_metadata(model, result, config=config))
+        shares = ", ".join(f"{name} {share:.1%}" for name, share in language_shares(item_texts(items)).items())
+        return Made(table, embedding_metadata(model, result, config=config) | {"languages": shares or "no items"})
 
-    @day_assets(scope, USER_TEXT_EMBEDDINGS.name, group=GROUP, kinds=KINDS, settings=config)
+    @day_assets(scope, USER_TEXT_EMBEDDINGS.name, group=GROUP, kinds=KINDS, settings=(config, scope.model_content))
     def user_text_embeddings(run: DayRun, user_texts: pa.Table, encoder: EncoderChoice) -> Made:
         model, cache = open_encoder(scope, encoder)
         table, result = embed_user_texts(
@@ -49,7 +51,7 @@ def text_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         REVIEWER_SIGNALS.name,
         group=GROUP,
         kinds=KINDS,
-        settings=(config, scope.config.reviews, scope.dataset.language),
+        settings=(config, scope.model_content, scope.config.reviews, scope.dataset.language),
         needed_by_full_fits=True,
     )
     def review_signals(run: DayRun, reviews: pa.Table, interactions: pa.Table, encoder: EncoderChoice) -> tuple[Made, Made]:

@@ -41,11 +41,11 @@ class World:
         return load_scope(read_environment(self.environ))
 
     def hashes(self, *days: date) -> dict[str, str]:
-        """sha256 of every file that belongs to one of `days` (default: any): tables, manifests, candidates, releases."""
+        """sha256 of every file that belongs to one of `days` (default: any): tables, manifests, encoders, candidates, releases."""
         base = self.scope().home.base
         names = {form for day in days for form in (f"{day}", f"{day:%Y%m%d}")}
         found = {}
-        for folder in ("tables", "candidates", "releases"):
+        for folder in ("tables", "encoders", "candidates", "releases"):
             for path in sorted((base / folder).rglob("*")):
                 place = path.relative_to(base)
                 # What is live, and how it came to be, is of now and of no day.

@@ -12,12 +12,13 @@ from orchestration.partitions import DAYS_PER_RUN
 from orchestration.sensors import landing_sensor
 
 GRAPH = {
-    "item_embeddings": {"items"},
-    "user_text_embeddings": {"user_texts"},
-    "interest_points": {"items", "item_embeddings"},
-    "review_signals": {"reviews", "interactions"},
-    "reviewer_signals": {"reviews", "interactions"},
-    "text_interests": {"user_texts", "interest_points", "review_signals"},
+    "encoder": {"items", "interactions", "user_texts"},
+    "item_embeddings": {"encoder", "items"},
+    "user_text_embeddings": {"encoder", "user_texts"},
+    "interest_points": {"encoder", "items", "item_embeddings"},
+    "review_signals": {"encoder", "reviews", "interactions"},
+    "reviewer_signals": {"encoder", "reviews", "interactions"},
+    "text_interests": {"encoder", "user_texts", "interest_points", "review_signals"},
     "user_interests": {"interactions", "item_interests", "text_interests", "review_signals", "reviewer_signals"},
     "knowledge_graph": {"items", "raw_knowledge"},
     "candidate": {"interactions", "items", "item_embeddings", "item_interests", "text_interests", "knowledge_graph", "review_signals"},

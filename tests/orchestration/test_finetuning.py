@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,11 +84,27 @@ def test_a_model_that_is_gone_is_made_again_to_the_same_bytes(tuned_world, comma
     shutil.rmtree(folder)
     refused = command(tuned_world, "recommend", "--query", "warm hat", "--json")
     assert refused.returncode == 2
-    assert str(folder) in refused.stderr
+    assert "no longer there" in refused.stderr
+    assert str(tuned_world.day(8)) in refused.stderr
     done = command(tuned_world, "backfill", str(tuned_world.day(10)), str(tuned_world.day(10)))
     assert done.returncode == 0, done.stderr[-4000:]
     assert scope.encoders.read(tuned_world.day(8)).revision == revision
     assert (folder / "model.safetensors").exists()
+
+
+def test_settings_that_change_and_change_back_are_never_taken_for_made(tuned_world, command, tmp_path) -> None:
+    """The record of a run must not outlive a backfill that made its day with other settings."""
+    off = tmp_path / "off.yaml"
+    off.write_text(Path(tuned_world.environ["INTEREST_GRAPH_PROFILE"]).read_text().replace("enabled: true", "enabled: false"))
+    day = str(tuned_world.day(10))
+    for arguments, is_fine_tuned in (
+        (("run", "--day", day, "--profile", str(off)), False),
+        (("backfill", day, day), True),
+        (("run", "--day", day, "--profile", str(off)), False),
+    ):
+        done = command(tuned_world, *arguments)
+        assert done.returncode == 0, done.stderr[-4000:]
+        assert (tuned_world.scope().encoders.read(tuned_world.day(10)).fine_tuned_on is not None) == is_fine_tuned, arguments
 
 
 def test_off_by_default_every_day_names_the_profiles_own(finished_world) -> None:
@@ -96,3 +113,14 @@ def test_off_by_default_every_day_names_the_profiles_own(finished_world) -> None
     assert choice.fine_tuned_on is None
     assert "finetuning.enabled is off" in choice.reason
     assert not list(Path(scope.home.encoders).rglob("*.safetensors"))
+
+
+def test_another_model_at_the_same_place_is_another_setting(finished_world, tmp_path) -> None:
+    scope = finished_world.scope()
+    assert scope.model_content == ""
+    content = []
+    for seed in (0, 1):
+        folder = write_tiny_model(tmp_path / "model", seed=seed)
+        text = scope.config.text.model_copy(update={"model": str(folder)})
+        content.append(replace(scope, config=scope.config.model_copy(update={"text": text})).model_content)
+    assert content[0] != content[1]

@@ -1,5 +1,6 @@
 """A fine-tuning as a whole: it gains where there is something to learn, says why where it does not, and is repeatable."""
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from ml.errors import ConfigError, MissingTableError
 from ml.finetuning.choice import EncoderChoice, KindFigures, read_choice
 from ml.finetuning.choosing import fine_tuned_choice
 from ml.finetuning.encoders import EncoderStore, model_folder
-from ml.finetuning.finetune import Finetuned, NotFinetuned, finetune, gain_interval
+from ml.finetuning.finetune import Finetuned, NotFinetuned, changes, finetune, gain_interval
 from ml.finetuning.pairs import TEST, VALIDATION, find_pairs, parts
+from ml.finetuning.retrieval import RetrievalTask
 from ml.text.encoder import load_encoder
 from tests.ml.finetuning.test_pairs import after, met
 from tests.ml.finetuning.worlds import AS_OF, EVALUATION, FINETUNING, sources, tiny_text, translated
@@ -48,6 +50,8 @@ def test_words_it_could_not_read_are_learned_and_held_out_items_found(finetuned)
     assert found.unread_after == 0.0
     assert found.num_new_tokens == 40
     (figures,) = found.figures
+    assert figures.num_new_documents == figures.num_held_out
+    assert figures.recall_after_new == figures.recall_after
     assert figures.recall_before < 0.2
     assert figures.recall_after > figures.recall_before + 0.3
     assert found.is_better
@@ -186,7 +190,9 @@ def test_without_a_gain_the_profiles_own_stays_and_no_model_is_kept(tmp_path) ->
 
 
 def test_a_choice_survives_its_file_and_a_broken_one_is_named(tmp_path) -> None:
-    choice = EncoderChoice("since", fine_tuned_on=DAY, revision="sha256:0", figures=(KindFigures("basket", 1, 2, 3, 0.1, 0.2),))
+    choice = EncoderChoice(
+        "since", fine_tuned_on=DAY, revision="sha256:0", figures=(KindFigures("basket", 1, 2, 3, 0.1, 0.2, 0, None, None),)
+    )
     choice.write(tmp_path)
     assert read_choice(tmp_path) == choice
     (tmp_path / "encoder.json").write_text("{}")
@@ -200,7 +206,16 @@ def test_a_day_without_a_choice_is_missing(tmp_path) -> None:
 
 
 def test_the_interval_is_of_the_mean_over_kinds() -> None:
-    better, same = np.array([20] * 30 + [1] * 10), np.array([1] * 40)
-    gain, low, high = gain_interval({"a": (better, same), "b": (same[:5], same[:5])}, config=EVALUATION)
+    gain, low, high = gain_interval({"a": np.array([1.0] * 30 + [0.0] * 10), "b": np.zeros(5)}, config=EVALUATION)
     assert gain == pytest.approx(0.375)
     assert low < gain < high
+
+
+def test_what_one_search_finds_counts_once() -> None:
+    task = RetrievalTask(("a", "a", "a", "b"), ("w", "x", "y", "z"), np.arange(4))
+    before, after = np.array([20, 20, 20, 1]), np.array([1, 1, 1, 1])
+    assert changes((before, after), task=task).tolist() == [1.0, 0.0]
+
+
+def test_a_kind_that_is_lost_for_sure_is_not_outweighed(finetuned) -> None:
+    assert not replace(finetuned[0], kinds_lost=("basket",)).is_better

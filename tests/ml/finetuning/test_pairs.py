@@ -78,8 +78,8 @@ def test_the_longest_sentences_go_with_the_rest_of_their_description() -> None:
     assert list(zip(pairs.column("anchor").to_pylist(), pairs.column("document").to_pylist(), strict=True)) == [
         ("Made of wool in the hills!", "Warm. Dry"),
         ("Warm.", "Made of wool in the hills! Dry"),
-        ("一句。", "防水又轻便的登山靴！秋天"),
-        ("防水又轻便的登山靴！", "一句。秋天"),
+        ("一句。", "防水又轻便的登山靴!秋天"),
+        ("防水又轻便的登山靴!", "一句。秋天"),
     ]
 
 
@@ -168,6 +168,46 @@ def test_items_of_one_title_are_on_one_side_and_pairs_across_are_left_out() -> N
             assert side[row["anchor_item"]] == part
     shares = np.bincount(part_N[(part_N >= 0) & (np.asarray(pairs.column("kind")) == "title_text")]) / items.num_rows
     assert shares == pytest.approx([0.6, 0.2, 0.2], abs=0.12)
+
+
+def test_titles_that_read_alike_are_on_one_side() -> None:
+    spelled = ["Wool hat", "Ｗool hat", "wool  hat", "Wool\u200b hat", "<b>Wool</b> hat"]
+    items = make_items([{"item_id": f"i{n}", "title": title, "text": f"text {n}"} for n, title in enumerate(spelled)])
+    pairs = find_pairs(sources(items), config=FinetuningConfig(pair_kinds=("title_text",)), as_of=AS_OF)
+    assert len(set(parts(pairs, items=items, held_out_share=0.3).tolist())) == 1
+
+
+def test_what_is_described_like_a_held_out_item_is_not_trained_on() -> None:
+    variants = [{"item_id": f"i{n}-{c}", "title": f"shirt {n} {c}", "text": f"cotton {n}"} for n in range(40) for c in "abc"]
+    items = make_items(variants)
+    pairs = find_pairs(sources(items), config=FinetuningConfig(pair_kinds=("title_text", "basket")), as_of=AS_OF)
+    part_N = parts(pairs, items=items, held_out_share=0.15)
+    trained, held_out = (set(np.asarray(pairs.column("document"))[np.isin(part_N, sides)]) for sides in ([TRAIN], [VALIDATION, TEST]))
+    assert trained
+    assert held_out
+    assert not trained & held_out
+
+
+def test_of_pairs_as_old_as_each_other_no_letter_and_no_script_is_preferred() -> None:
+    titles = [f"{chr(97 + n % 26)}{n}" for n in range(200)] + [f"登山靴{n}" for n in range(200)]
+    items = make_items([{"item_id": title, "title": title, "text": f"about {title}"} for title in titles])
+    config = FinetuningConfig(pair_kinds=("title_text",), max_pairs=150)
+    kept = find_pairs(sources(items), config=config, as_of=AS_OF).column("anchor").to_pylist()
+    assert len(kept) == 150
+    assert 50 < sum(title.startswith("登") for title in kept) < 100
+    assert len({title[0] for title in kept}) > 20
+
+
+def test_texts_are_looked_up_for_the_pairs_that_stay_alone(monkeypatch) -> None:
+    then = met(*(("u", item, 1.0, after(number)) for number, item in enumerate(["hat", "boot", "靴"] * 50)))
+    from ml.finetuning import pairs as module
+
+    asked: list[int] = []
+    real = module._text_of
+    monkeypatch.setattr(module, "_text_of", lambda ids, **settings: (asked.append(len(ids)), real(ids, **settings))[1])
+    config = FinetuningConfig(pair_kinds=("basket",), max_pairs=2)
+    assert find_pairs(sources(ITEMS, interactions=then), config=config, as_of=AS_OF).num_rows == 2
+    assert asked == [2, 2]
 
 
 def test_an_item_stays_on_its_side_when_others_come() -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from ml.config.pipeline import FinetuningConfig
+from ml.errors import ConfigError
 from ml.finetuning.trainer import PairTrainer, TrainingPairs, batches
 from ml.text.batches import TokenizedTexts
 from ml.text.weights import find_model, load_model
@@ -34,7 +35,7 @@ def trainer(tmp_path) -> Callable[..., PairTrainer]:
             pooling="mean",
             padding_id=0,
             in_bfloat16=False,
-            has_new_tokens=False,
+            num_known_tokens=12,
             generator=torch.Generator().manual_seed(seed),
         )
 
@@ -92,6 +93,28 @@ def test_step_sizes_rise_and_then_fall_to_nothing(trainer) -> None:
     assert max(rates) == pytest.approx(5e-3, rel=0.2)
     assert 0 < rates[-1] < 0.1 * max(rates)
     assert int(np.argmax(rates)) <= 1
+
+
+def test_a_new_token_hurries_no_known_one(trainer) -> None:
+    """Token 11 counts as new: with a step twenty times as large its vector moves on, the others as without."""
+    known, new = trainer(), trainer(new_token_learning_rate=0.1)
+    new._num_known = 11
+    new._rates[1] = new.optimizer.param_groups[1]["lr"] = 0.1
+    start = known._vectors_VD.detach().clone()
+    batch = np.arange(NUM_PAIRS)
+    known.step(batch)
+    new.step(batch)
+    moved, hurried = ((each._vectors_VD.detach() - start).norm(dim=1) for each in (known, new))
+    assert torch.allclose(moved[:11], hurried[:11], rtol=1e-3)
+    assert float(hurried[11] / moved[11]) == pytest.approx(20, rel=0.05)
+
+
+def test_a_loss_that_runs_away_names_the_setting(trainer) -> None:
+    found = trainer()
+    with torch.no_grad():
+        next(found.network.parameters()).fill_(float("nan"))
+    with pytest.raises(ConfigError, match=r"lower finetuning\.learning_rate"):
+        found.step(np.arange(NUM_PAIRS))
 
 
 @pytest.mark.parametrize("size", [2, 3, 7, 100])

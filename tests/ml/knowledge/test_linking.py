@@ -246,3 +246,18 @@ def test_many_names_and_texts_take_seconds() -> None:
     started = time.process_time()
     assert linked(items).num_rows >= 5_000
     assert time.process_time() - started < 20
+
+
+@pytest.mark.parametrize(
+    ("text", "is_found"),
+    [
+        ("<p>A story by <b>Alfred</b> <i>Hitchcock</i> &amp; others</p>", True),
+        ("A story by Alf\u200bred Hitchcock and others", True),
+        ('<a href="x" title="Alfred Hitchcock">click</a>', False),
+    ],
+)
+def test_a_graph_is_made_of_what_a_reader_sees(text, is_found) -> None:
+    graph = build_knowledge_graph(
+        catalogue(text, director=["Alfred Hitchcock"]), raw_knowledge=RAW_KNOWLEDGE.empty(), config=LINKING
+    ).to_pylist()
+    assert any(row["head"] == "read" and row["tail_name"] == "Alfred Hitchcock" for row in graph) == is_found

@@ -57,6 +57,26 @@ def test_taught_words_are_read_and_the_others_as_before(default_model) -> None:
     assert extend(default_model, tokens, generator=torch.Generator()) == 0
 
 
+@pytest.mark.parametrize("table_size", [14, 64])
+def test_a_table_longer_than_its_tokenizer_takes_new_tokens(tiny, table_size) -> None:
+    tiny.network.resize_token_embeddings(table_size, mean_resizing=False)
+    old = tiny.network.get_input_embeddings().weight.detach().clone()
+    lost = [f"word{n}" for n in range(20)]
+    assert extend(tiny, lost, generator=torch.Generator().manual_seed(0)) == 20
+    vectors = tiny.network.get_input_embeddings().weight.detach()
+    assert len(vectors) == max(table_size, 32)
+    assert torch.equal(vectors[:12], old[:12])
+    ids = tiny.tokenizer(lost, add_special_tokens=False)["input_ids"]
+    assert ids == [[12 + n] for n in range(20)]
+    assert not torch.equal(vectors[12:14], old[12:14])
+
+
+def test_only_what_training_sees_becomes_a_token(tiny) -> None:
+    found = unread(["warm cap hat lid"], tokenizer=tiny.tokenizer, max_tokens=2)
+    assert dict(found.texts_of_piece) == {"cap": 1}
+    assert found.num_lost == 6
+
+
 def test_texts_that_were_all_the_same_become_different(default_model, tmp_path) -> None:
     texts = ["登靴", "暖帽"]
     assert float(load_encoder(TextConfig(device="cpu")).encode(texts).vectors_ND.prod(axis=0).sum()) > 0.999

@@ -8,7 +8,8 @@ from safetensors.torch import load_file, save_file
 from transformers import T5Config, T5Model
 
 from ml.errors import ConfigError
-from ml.text.weights import find_model, hash_folder, load_model
+from ml.text.model_folder import hash_folder
+from ml.text.weights import find_model, load_model
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml.words.cleaning import MAX_CHARACTERS, MAX_REPEATED_SIGNS, clean_texts
+from ml.words.cleaning import MAX_CHARACTERS, MAX_REPEATED_SIGNS, are_capped, clean_column, clean_texts
 
 
 def clean(text: str | None) -> str:
@@ -63,3 +63,26 @@ def test_cleaning_again_changes_only_what_markup_hid(text) -> None:
     once = clean(text)
     if "&" not in text and "<" not in once:
         assert clean(once) == once
+
+
+def test_markup_that_was_escaped_goes_too() -> None:
+    assert clean_texts(pa.array(["&lt;p&gt;Warm &lt;b&gt;hat&lt;/b&gt;&lt;/p&gt;", "5 &lt; 7 &amp; 3"])).to_pylist() == [
+        "Warm hat",
+        "5 < 7 & 3",
+    ]
+
+
+def test_signs_nobody_sees_go_and_joiners_of_letters_stay() -> None:
+    assert clean_texts(pa.array(["wi\u2061n\u180eter\u206a", "می\u200cخواهم"])).to_pylist() == ["winter", "می\u200cخواهم"]
+
+
+def test_a_column_is_cleaned_in_place_and_nulls_stay() -> None:
+    table = pa.table({"id": ["a", "b", "c"], "text": ["<b>wool</b>", None, " "]})
+    found = clean_column(table, "text")
+    assert found.column_names == ["id", "text"]
+    assert found.column("text").to_pylist() == ["wool", None, ""]
+    assert clean_column(table.slice(0, 0), "text").num_rows == 0
+
+
+def test_texts_longer_than_what_is_read_are_told() -> None:
+    assert are_capped(pa.array(["short", None, "x" * (MAX_CHARACTERS + 1), "x" * MAX_CHARACTERS])).tolist() == [False, False, True, False]
