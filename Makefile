@@ -70,6 +70,10 @@ serve: $(STAMP) ## Feast's feature server on loopback
 bench: $(STAMP) ## every benchmark, quick
 	for name in $$(ls benchmarks/*.py | xargs -n1 basename | sed 's/\.py$$//' | grep -vE '^(__init__|report|program|attacks)$$'); do $(BIN)/python -m benchmarks.$$name --quick || exit 1; done
 
+.PHONY: bench-quality
+bench-quality: $(STAMP) ## every model on the published splits, in full; settings: python -m benchmarks.quality_choice
+	$(BIN)/python -m benchmarks.quality
+
 .PHONY: docs
 docs: $(STAMP) ## write docs/tables.md and docs/config.md from the code
 	$(BIN)/python -m orchestration.reference

@@ -11,20 +11,17 @@ python -m benchmarks.models [--quick] [--json FILE]
 import json
 import os
 import tempfile
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from benchmarks.program import dataset_option, environment, real_dataset_files, run_program
-from benchmarks.report import Options, Row, Timing, parse_options, publish, timed
+from benchmarks.report import Cost, Options, Row, costed, parse_options, publish
 from ml.config import PipelineConfig
 from ml.contracts import CONTRACTS
 from ml.contracts.contract import TIMESTAMP
@@ -44,14 +41,6 @@ REAL_SETS = ("movielens", "douban-zh", "musical-instruments")
 METRICS = ("ndcg@10", "recall@20")
 # Windows are added until a set has this many tested user-windows, but no more than that many windows.
 ENOUGH_USERS, MOST_WINDOWS = 150, 5
-
-
-@dataclass
-class Cost:
-    """Processor seconds of fitting, and by how much resident memory grew at its peak."""
-
-    timing: Timing = field(default_factory=Timing)
-    grown_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -118,10 +107,10 @@ def _measure(tables: TrainingTables, *, split: TimeSplit, config: PipelineConfig
     truth = held_out(tables.interactions, inputs=inputs, start=split.test_start, end=split.end)
     models: dict[str, Recommender] = {}
     costs: dict[str, Cost] = {}
-    with _cost() as costs[InterestGNN.name]:
+    with costed() as costs[InterestGNN.name]:
         models[InterestGNN.name] = _fit_ours(tables, split=split, inputs=inputs, config=config)
     for baseline in baselines():
-        with _cost() as costs[baseline.name]:
+        with costed() as costs[baseline.name]:
             models[baseline.name] = baseline.fit(inputs, rng=np.random.default_rng(config.evaluation.seed))
     evaluation = evaluate(models, inputs=inputs, truth=truth, config=config.evaluation)
     return Window(inputs.users.take(evaluation.user_index).to_pylist(), evaluation, costs)
@@ -179,26 +168,6 @@ def _mean_by_user(windows: Sequence[Window], *, metric: str, model: str) -> Metr
 def _figure(window: Window, *, model: str, metric: str) -> float:
     rows = window.evaluation.table.to_pylist()
     return next(float(row["value"]) for row in rows if (row["model"], row["segment"], row["metric"]) == (model, "all", metric))
-
-
-@contextmanager
-def _cost() -> Iterator[Cost]:
-    """Measure a block: processor seconds, and peak resident memory above where it started, sampled."""
-    cost, process, done = Cost(), psutil.Process(), threading.Event()
-    before = process.memory_info().rss
-
-    def watch() -> None:
-        while not done.wait(0.01):
-            cost.grown_bytes = max(cost.grown_bytes, process.memory_info().rss - before)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        with timed() as cost.timing:
-            yield cost
-    finally:
-        done.set()
-        watcher.join()
 
 
 if __name__ == "__main__":

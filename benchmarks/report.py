@@ -9,11 +9,14 @@ import json
 import os
 import platform
 import resource
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import psutil
 
 Value = str | int | float | bool | None
 Row = Mapping[str, Value]
@@ -35,6 +38,14 @@ class Timing:
     cpu_seconds: float = 0.0
 
 
+@dataclass
+class Cost:
+    """Seconds of a measured block, and by how much resident memory grew at its peak."""
+
+    timing: Timing = field(default_factory=Timing)
+    grown_bytes: int = 0
+
+
 def parse_options(description: str | None, arguments: Sequence[str] | None = None) -> Options:
     """Read `--quick` and `--json FILE`; `description` (the module's docstring) is the help."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -52,6 +63,26 @@ def timed() -> Iterator[Timing]:
     yield timing
     timing.wall_seconds = time.perf_counter() - wall
     timing.cpu_seconds = time.process_time() - cpu
+
+
+@contextmanager
+def costed() -> Iterator[Cost]:
+    """Measure a block: seconds, and peak resident memory above where it started, sampled."""
+    cost, process, done = Cost(), psutil.Process(), threading.Event()
+    before = process.memory_info().rss
+
+    def watch() -> None:
+        while not done.wait(0.01):
+            cost.grown_bytes = max(cost.grown_bytes, process.memory_info().rss - before)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        with timed() as cost.timing:
+            yield cost
+    finally:
+        done.set()
+        watcher.join()
 
 
 def peak_memory_gib() -> float:

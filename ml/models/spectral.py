@@ -19,30 +19,43 @@ COORDINATE_SCALE = 0.1
 TEXT_RIDGE = 5.0
 _POWER_ITERATIONS = 4
 
+Vectors = npt.NDArray[np.floating]
+
 
 def spectral_vectors(likes_UI: sp.csr_array, *, embedding_size: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Users' and items' singular vectors of the normalised likes, times root singular values: ([U, D], [I, D]).
 
     Rows without likes are 0, so are dimensions beyond the rank of the matrix.
     """
-    num_users, num_items = likes_UI.shape
-    rank = min(embedding_size, num_users, num_items)
-    if likes_UI.nnz == 0 or rank == 0:
-        return np.zeros((num_users, embedding_size), dtype=np.float32), np.zeros((num_items, embedding_size), dtype=np.float32)
-    left_UD, value_D, right_DI = randomized_svd(
-        normalize_symmetric(likes_UI).astype(np.float64), rank, n_iter=_POWER_ITERATIONS, random_state=int(rng.integers(2**31))
-    )
+    normalized_UI = normalize_symmetric(likes_UI).astype(np.float64)
+    left_UD, value_D, right_DI = truncated_svd(normalized_UI, num_vectors=embedding_size, rng=rng)
     root_D = np.sqrt(value_D)
     users_UD, items_ID = left_UD * root_D, right_DI.T * root_D
     return _scaled(users_UD, embedding_size, sp.csr_array(likes_UI)), _scaled(items_ID, embedding_size, sp.csr_array(likes_UI.T))
 
 
-def _scaled(vectors_ND: npt.NDArray[np.float64], embedding_size: int, likes: sp.csr_array) -> FloatArray:
+def truncated_svd(matrix_ST: sp.csr_array, *, num_vectors: int, rng: np.random.Generator) -> tuple[Vectors, Vectors, Vectors]:
+    """The largest singular values and their vectors, in the precision of the matrix: ([S, D], [D], [D, T]).
+
+    Halko, Martinsson & Tropp, "Finding structure with randomness", SIAM Review 53(2), 2011.
+    D is `num_vectors` or the shorter side, 0 for a matrix without entries.
+    """
+    num_found = min(num_vectors, *matrix_ST.shape) if matrix_ST.nnz else 0
+    if num_found == 0:
+        left_SD, value_D, right_DT = (
+            np.zeros(shape, dtype=matrix_ST.dtype) for shape in ((matrix_ST.shape[0], 0), 0, (0, matrix_ST.shape[1]))
+        )
+    else:
+        left_SD, value_D, right_DT = randomized_svd(matrix_ST, num_found, n_iter=_POWER_ITERATIONS, random_state=int(rng.integers(2**31)))
+    return left_SD, value_D, right_DT
+
+
+def _scaled(vectors_ND: Vectors, embedding_size: int, likes: sp.csr_array) -> FloatArray:
     """Padded to `embedding_size`, rows without likes at 0, the others at `COORDINATE_SCALE` on average."""
     met_N = np.diff(likes.indptr) > 0
     padded_ND = np.zeros((len(vectors_ND), embedding_size))
     padded_ND[met_N, : vectors_ND.shape[1]] = vectors_ND[met_N]
-    scale = np.sqrt(np.square(padded_ND[met_N]).mean())
+    scale = np.sqrt(np.square(padded_ND[met_N]).mean()) if met_N.any() else 0.0
     return (padded_ND * (COORDINATE_SCALE / scale if scale > 0 else 0.0)).astype(np.float32)
 
 

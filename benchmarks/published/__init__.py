@@ -1,0 +1,1 @@
+"""Splits others published figures on, and the questions and measures that go with them."""
