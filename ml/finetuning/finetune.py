@@ -11,7 +11,6 @@ from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -108,7 +107,7 @@ def finetune(
         validations=validations,
         text=text,
         config=config,
-        num_known_tokens=num_known if num_new else len(cast("Any", loaded.network).get_input_embeddings().weight),
+        num_known_tokens=num_known if num_new else None,
         checkpoints=checkpoints,
         progress=progress,
     )
@@ -137,7 +136,7 @@ def train(
     validations: Mapping[str, RetrievalTask],
     text: TextConfig,
     config: FinetuningConfig,
-    num_known_tokens: int,
+    num_known_tokens: int | None,
     checkpoints: Path | None = None,
     progress: Progress | None = None,
 ) -> tuple[Epoch, ...]:

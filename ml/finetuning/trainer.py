@@ -37,7 +37,10 @@ class TrainingPairs:
 
 
 class PairTrainer:
-    """AdamW over a network; `pooling` makes one vector of a text as the encoder does."""
+    """AdamW over a network; `pooling` makes one vector of a text as the encoder does.
+
+    `num_known_tokens` are those before the new ones, whose vectors have far to go; None: no token is new.
+    """
 
     def __init__(
         self,
@@ -48,7 +51,7 @@ class PairTrainer:
         pooling: Pooling,
         padding_id: int,
         in_bfloat16: bool,
-        num_known_tokens: int,
+        num_known_tokens: int | None,
         generator: torch.Generator,
     ) -> None:
         self.network, self.generator = network.eval(), generator
@@ -58,8 +61,8 @@ class PairTrainer:
         self._num_steps = config.epochs * sum(1 for _ in batches(pairs.kind_N, size=config.batch_size, generator=torch.Generator()))
         self._vectors_VD: Tensor = network.get_input_embeddings().weight  # type: ignore[operator]
         self._num_known = num_known_tokens
-        has_new_tokens = num_known_tokens < len(self._vectors_VD)
-        self.optimizer = torch.optim.AdamW(_groups(network, self._vectors_VD, config=config, has_new_tokens=has_new_tokens))
+        rate = config.learning_rate if num_known_tokens is None else config.new_token_learning_rate
+        self.optimizer = torch.optim.AdamW(_groups(network, self._vectors_VD, config=config, token_rate=rate))
         self._rates = [float(group["lr"]) for group in self.optimizer.param_groups]
 
     def epoch(self) -> float:
@@ -93,7 +96,7 @@ class PairTrainer:
         """One step; vectors of known tokens go as far as everything else, only those of new ones have far to go."""
         self._set_rates()
         nn.utils.clip_grad_norm_(self.network.parameters(), _LARGEST_GRADIENT)
-        if self._rates[0] == self._rates[1]:
+        if self._num_known is None:
             self.optimizer.step()
             return
         before_VD = self._vectors_VD.detach()[: self._num_known].clone()
@@ -148,11 +151,10 @@ def batches(kind_N: IntArray, *, size: int, generator: torch.Generator) -> Itera
         yield found[place]
 
 
-def _groups(network: nn.Module, vectors_VD: Tensor, *, config: FinetuningConfig, has_new_tokens: bool) -> list[dict[str, object]]:
-    """Parameters with their step sizes: vectors of new tokens know nothing yet."""
+def _groups(network: nn.Module, vectors_VD: Tensor, *, config: FinetuningConfig, token_rate: float) -> list[dict[str, object]]:
+    """Parameters with their step sizes: vectors of tokens apart, because new ones know nothing yet."""
     others = [parameter for parameter in network.parameters() if parameter is not vectors_VD]
-    rate = config.new_token_learning_rate if has_new_tokens else config.learning_rate
     return [
         {"params": others, "lr": config.learning_rate, "weight_decay": config.regularization},
-        {"params": [vectors_VD], "lr": rate, "weight_decay": 0.0},
+        {"params": [vectors_VD], "lr": token_rate, "weight_decay": 0.0},
     ]

@@ -35,7 +35,7 @@ def trainer(tmp_path) -> Callable[..., PairTrainer]:
             pooling="mean",
             padding_id=0,
             in_bfloat16=False,
-            num_known_tokens=12,
+            num_known_tokens=None,
             generator=torch.Generator().manual_seed(seed),
         )
 
