@@ -30,7 +30,7 @@ from ml.finetuning.retrieval import Encode, RetrievalTask, mean_reciprocal_rank,
 from ml.finetuning.trainer import PairTrainer, TrainingPairs
 from ml.ids import FloatArray, IntArray
 from ml.text.encoder import Encoder, Kind, TransformerEncoder, encoder_of, load_encoder
-from ml.text.hardware import resolve_hardware
+from ml.text.hardware import Hardware, resolve_hardware
 from ml.text.vocabulary import extend, new_tokens, unread
 from ml.text.weights import LoadedModel, ModelSource, find_model, load_model, save_model
 from ml.text.windows import split
@@ -147,7 +147,7 @@ def train(
         config=config,
         pooling=text.pooling,
         padding_id=loaded.tokenizer.pad_token_id or 0,
-        in_bfloat16=resolve_hardware(device=text.device, dtype="auto" if text.dtype == "int8" else text.dtype).dtype == "bfloat16",
+        in_bfloat16=_hardware(text).dtype == "bfloat16",
         num_known_tokens=num_known_tokens,
         generator=torch.Generator().manual_seed(config.seed),
     )
@@ -229,9 +229,14 @@ def _teach_words(loaded: LoadedModel, pairs: pa.Table, *, config: FinetuningConf
     return before.share, num_new, after.share
 
 
+def _hardware(text: TextConfig) -> Hardware:
+    """What is trained on: 8-bit weights take no gradients, so those of the machine's own number type stand in for them."""
+    return resolve_hardware(device=text.device, dtype="auto" if text.dtype == "int8" else text.dtype)
+
+
 def _as_it_is(loaded: LoadedModel, *, text: TextConfig) -> TransformerEncoder:
     """An encoder of the weights as they are now, in the number type they will be used in."""
-    hardware = resolve_hardware(device=text.device, dtype="auto" if text.dtype == "int8" else text.dtype)
+    hardware = _hardware(text)
     network = deepcopy(loaded.network).to(hardware.torch_dtype)
     source = ModelSource(name="in training", location="", revision="", is_hub=False)
     return encoder_of(LoadedModel(network, loaded.tokenizer, network.config), source=source, config=text, hardware=hardware)

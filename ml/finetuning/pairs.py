@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from ml.config.pipeline import FinetuningConfig
 from ml.contracts.contract import STRING, TIMESTAMP
-from ml.ids import BoolArray
+from ml.ids import pair_starts
 from ml.text.items import item_texts
 from ml.words.cleaning import clean_texts
 
@@ -225,13 +225,8 @@ def _distinct(pairs: pa.Table) -> pa.Table:
     says = pc.and_(pc.not_equal(pairs.column("anchor"), ""), pc.not_equal(pairs.column("document"), ""))
     said = pairs.filter(pc.and_(says, pc.not_equal(pairs.column("anchor"), pairs.column("document"))))
     said = said.sort_by([("anchor", "ascending"), ("document", "ascending"), ("known_at", "descending"), ("item_id", "ascending")])
-    return said.filter(pa.array(_is_new(said.column("anchor")) | _is_new(said.column("document"))))
-
-
-def _is_new(column: pa.ChunkedArray) -> BoolArray:
-    """Where a value differs from the one before, shape [N]."""
-    codes = np.asarray(column.combine_chunks().dictionary_encode().indices, dtype=np.int64)
-    return np.asarray(np.diff(codes, prepend=-1) != 0)
+    codes = (np.asarray(said.column(name).combine_chunks().dictionary_encode().indices, dtype=np.int64) for name in ("anchor", "document"))
+    return said.take(pa.array(pair_starts(*codes)))
 
 
 def _newest(pairs: pa.Table, *, limit: int) -> pa.Table:
