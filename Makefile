@@ -31,7 +31,7 @@ $(STAMP): requirements.lock pyproject.toml
 
 .PHONY: lock
 lock: $(STAMP) ## resolve requirements.lock anew from pyproject.toml
-	$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-annotate --no-header --output-file requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-annotate --no-header --upgrade-package torch --output-file requirements.lock
 	sed -i 's/^\(torch==[0-9.]*\)+.*/\1/' requirements.lock
 
 .PHONY: run

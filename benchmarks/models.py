@@ -31,8 +31,8 @@ from ml.evaluation.intervals import bootstrap_means, percentile_interval
 from ml.evaluation.metrics import MetricArray
 from ml.evaluation.split import TimeSplit, global_time_split
 from ml.evaluation.truth import held_out
+from ml.models.gnn.interest_gnn import InterestGNN
 from ml.models.inputs import ModelInputs
-from ml.models.interest_gnn import InterestGNN
 from ml.models.recommender import Recommender
 from ml.training.candidate import TrainingTables
 from ml.training.trial import baselines

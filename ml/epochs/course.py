@@ -1,6 +1,6 @@
 """The course of a training: a figure per epoch, early stopping, the best epoch kept, checkpoints.
 
-What an epoch does is the trainer's business; `ml.models.fitting` and `ml.finetuning.trainer` hold one each.
+What an epoch does is the trainer's business; `ml.models.gnn.fitting` and `ml.finetuning.trainer` hold one each.
 """
 
 from collections.abc import Callable, Mapping

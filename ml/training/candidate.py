@@ -28,8 +28,8 @@ from ml.errors import EvaluationError, ReleaseError
 from ml.evaluation.split import TimeSplit, global_time_split
 from ml.evaluation.truth import held_out
 from ml.ids import IntArray, Vocabulary
+from ml.models.gnn.interest_gnn import InterestGNN
 from ml.models.inputs import ModelInputs
-from ml.models.interest_gnn import InterestGNN
 from ml.training.inputs import build_inputs
 
 Progress = Callable[[int, int], None]

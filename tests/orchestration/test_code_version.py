@@ -21,7 +21,7 @@ def test_only_what_computes_is_followed() -> None:
     text = followed("text")
     assert {"orchestration.assets.text", "ml.text.encoder", "ml.text.cache", "ml.text.pooling"} <= text
     assert not any(name.startswith(("ml.models", "ml.config", "ml.errors", "orchestration.scope")) for name in text)
-    assert {"ml.models.convolution", "ml.evaluation.split", "ml.evaluation.gate", "ml.graph.build"} <= followed("model")
+    assert {"ml.models.gnn.convolution", "ml.evaluation.split", "ml.evaluation.gate", "ml.graph.build"} <= followed("model")
     assert "monitoring.drift" in followed("monitoring")
 
 
@@ -42,7 +42,7 @@ def test_where_the_landing_files_lie_is_no_setting(tmp_path) -> None:
     assert version != code_version("orchestration.assets.raw", settings=(other,))
 
 
-@pytest.mark.parametrize(("changed", "moves"), [("ml/text/pooling.py", True), ("ml/models/loss.py", False)])
+@pytest.mark.parametrize(("changed", "moves"), [("ml/text/pooling.py", True), ("ml/models/gnn/loss.py", False)])
 def test_a_changed_file_moves_who_imports_it(monkeypatch, tmp_path, changed, moves) -> None:
     before = module._code_hash("orchestration.assets.text")
     real = module._source

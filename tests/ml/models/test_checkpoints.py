@@ -17,9 +17,9 @@ from ml.config.pipeline import ModelConfig
 from ml.epochs.checkpoints import Checkpoint, Checkpoints
 from ml.graph.interest_graph import EdgeType, InterestGraph
 from ml.ids import Vocabulary
-from ml.models.fingerprints import fingerprint_of
+from ml.models.gnn.fingerprints import fingerprint_of
+from ml.models.gnn.interest_gnn import InterestGNN
 from ml.models.inputs import ModelInputs
-from ml.models.interest_gnn import InterestGNN
 from tests.ml.models.worlds import awkward_world, two_tastes
 
 CONFIG = ModelConfig(embedding_size=8, epochs=9, patience=3, batch_size=64, num_negatives=32, device="cpu")

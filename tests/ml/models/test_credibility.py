@@ -7,9 +7,9 @@ import pytest
 
 from ml.config.pipeline import ModelConfig
 from ml.models.ease import EASE
-from ml.models.fingerprints import fingerprint_of
+from ml.models.gnn.fingerprints import fingerprint_of
+from ml.models.gnn.relations import likes
 from ml.models.item_knn import ItemKNN
-from ml.models.relations import likes
 from tests.ml.models.worlds import make_inputs
 
 RNG = np.random.default_rng(0)

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from ml.epochs.course import Epoch, best_epoch
 from ml.models.adjacency import SparseProduct, normalize_symmetric, to_torch
-from ml.models.fitting import rows
-from ml.models.loss import sampled_softmax_loss
-from ml.models.propagation import TypedPropagation
-from ml.models.relations import relations_of
-from ml.models.sampling import batches, likes_to_learn, sample_negatives
+from ml.models.gnn.fitting import rows
+from ml.models.gnn.loss import sampled_softmax_loss
+from ml.models.gnn.propagation import TypedPropagation
+from ml.models.gnn.relations import relations_of
+from ml.models.gnn.sampling import batches, likes_to_learn, sample_negatives
 from ml.models.spectral import centered, spectral_vectors, text_projection
 from ml.models.validation import Validation, choose
 from tests.ml.models.worlds import awkward_world, make_inputs, two_tastes

@@ -13,12 +13,12 @@ from ml.errors import ConfigError
 from ml.graph.build import ABOUT, HAS_INTEREST
 from ml.graph.interest_graph import Edges, EdgeType, InterestGraph
 from ml.ids import Vocabulary
-from ml.models.fitting import Trainer
+from ml.models.gnn.fitting import Trainer
+from ml.models.gnn.interest_gnn import InterestGNN, log_popularity
+from ml.models.gnn.network import InterestNetwork
+from ml.models.gnn.sampling import batches, likes_to_learn
 from ml.models.inputs import ModelInputs
-from ml.models.interest_gnn import InterestGNN, log_popularity
-from ml.models.network import InterestNetwork
 from ml.models.popularity import Popularity
-from ml.models.sampling import batches, likes_to_learn
 from tests.ml.models.recommender_contract import RecommenderContract, everyone, rank
 from tests.ml.models.worlds import awkward_world, make_inputs, two_tastes
 

@@ -13,10 +13,10 @@ from ml.errors import ConfigError, ReleaseError
 from ml.graph.build import ABOUT
 from ml.graph.interest_graph import Edges, InterestGraph
 from ml.ids import Vocabulary
+from ml.models.gnn.interest_gnn import InterestGNN
+from ml.models.gnn.network import InterestNetwork
+from ml.models.gnn.network_state import NetworkState, start_from
 from ml.models.inputs import ModelInputs
-from ml.models.interest_gnn import InterestGNN
-from ml.models.network import InterestNetwork
-from ml.models.network_state import NetworkState, start_from
 from tests.ml.models.worlds import awkward_world, make_inputs, two_tastes
 
 CONFIG = ModelConfig(embedding_size=8, epochs=6, batch_size=64, num_negatives=32, device="cpu")

@@ -15,7 +15,7 @@ from ml.contracts.manifest import Recipe
 from ml.contracts.meaning import ITEM_EMBEDDINGS, ITEM_INTERESTS, KNOWLEDGE_GRAPH, TEXT_INTERESTS
 from ml.contracts.vectors import matrix_to_vectors
 from ml.evaluation.gate import GateDecision
-from ml.models.interest_gnn import InterestGNN
+from ml.models.gnn.interest_gnn import InterestGNN
 from ml.training.candidate import Candidate, NoCandidate, TrainingTables, load_candidate, save_candidate, train_candidate
 from ml.training.candidates import CandidateStore
 from ml.training.model_card import model_card

@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 from ml.contracts.files import write_parquet, write_text
 from ml.errors import ConfigError, ReleaseError
 from ml.ids import BoolArray, FloatArray, Vocabulary
-from ml.models.network import InterestNetwork
+from ml.models.gnn.network import InterestNetwork
 
 ARRAYS_FILE = "network.safetensors"
 ABOUT_FILE = "network.json"

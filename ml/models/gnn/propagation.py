@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from ml.models.relations import Relation
+from ml.models.gnn.relations import Relation
 
 Vectors = dict[str, Tensor]
 
@@ -21,7 +21,7 @@ class TypedPropagation(nn.Module):
 
     def __init__(self, relations: Sequence[Relation], *, num_layers: int, side_weight: float) -> None:
         """Behaviour starts at weight 1, every other relation at `side_weight` (above 0)."""
-        from ml.models.convolution import RelationConvolution  # noqa: PLC0415  (PyG imports slowly: only training needs it)
+        from ml.models.gnn.convolution import RelationConvolution  # noqa: PLC0415  (PyG imports slowly: only training needs it)
 
         super().__init__()
         self.relations = tuple(relations)

@@ -11,8 +11,8 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from ml.models.gnn.relations import likes
 from ml.models.inputs import ModelInputs
-from ml.models.relations import likes
 
 
 @dataclass(frozen=True)

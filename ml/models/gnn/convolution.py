@@ -4,7 +4,7 @@ from torch import Tensor
 from torch_geometric.nn import MessagePassing
 
 from ml.models.adjacency import SparseProduct
-from ml.models.relations import Relation
+from ml.models.gnn.relations import Relation
 
 
 class RelationConvolution(MessagePassing):  # type: ignore[misc]

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from ml.config.pipeline import ModelConfig
 from ml.graph.interest_graph import NODE_TYPES
 from ml.ids import BoolArray, FloatArray
+from ml.models.gnn.propagation import TypedPropagation, Vectors
+from ml.models.gnn.relations import Relation, likes, relations_of
 from ml.models.inputs import ModelInputs
-from ml.models.propagation import TypedPropagation, Vectors
-from ml.models.relations import Relation, likes, relations_of
 from ml.models.spectral import COORDINATE_SCALE, centered, spectral_vectors, text_projection
 
 

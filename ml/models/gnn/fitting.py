@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from ml.config.pipeline import ModelConfig
 from ml.epochs.checkpoints import Checkpoints
 from ml.epochs.course import Epoch, Progress, run_epochs
-from ml.models.loss import sampled_softmax_loss
-from ml.models.network import InterestNetwork
-from ml.models.propagation import Vectors
-from ml.models.sampling import Likes, batches, sample_negatives
+from ml.models.gnn.loss import sampled_softmax_loss
+from ml.models.gnn.network import InterestNetwork
+from ml.models.gnn.propagation import Vectors
+from ml.models.gnn.sampling import Likes, batches, sample_negatives
 
 
 def train(

@@ -16,8 +16,8 @@ import scipy.sparse as sp
 import torch
 
 from ml.config.pipeline import ModelConfig
+from ml.models.gnn.network_state import NetworkState
 from ml.models.inputs import ModelInputs
-from ml.models.network_state import NetworkState
 
 Named = tuple[str, Any]
 

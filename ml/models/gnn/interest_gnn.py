@@ -18,14 +18,14 @@ from ml.epochs.checkpoints import Checkpoints
 from ml.epochs.course import Epoch, Progress, best_epoch
 from ml.ids import FloatArray, IntArray
 from ml.models.device import resolve_device
-from ml.models.fingerprints import fingerprint_of
-from ml.models.fitting import train
+from ml.models.gnn.fingerprints import fingerprint_of
+from ml.models.gnn.fitting import train
+from ml.models.gnn.network import InterestNetwork
+from ml.models.gnn.network_state import NetworkState, start_from
+from ml.models.gnn.propagation import Vectors
+from ml.models.gnn.sampling import likes_to_learn
 from ml.models.inputs import ModelInputs
-from ml.models.network import InterestNetwork
-from ml.models.network_state import NetworkState, start_from
-from ml.models.propagation import Vectors
 from ml.models.recommender import require_known_users
-from ml.models.sampling import likes_to_learn
 from ml.models.storage import load_model, save_model
 from ml.models.validation import Validation, choose
 
