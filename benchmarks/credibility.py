@@ -199,9 +199,9 @@ def inputs_of(interactions: pa.Table, *, catalogue: int, reviewers: pa.Table | N
         interactions = weigh_interactions(
             interactions, review_signals=REVIEW_SIGNALS.empty(), reviewer_signals=reviewers, config=ReviewConfig(), as_of=moment
         )
-    positives_UI, seen_UI = interaction_matrices(interactions, users=users, items=items, half_life_days=NO_FADING_DAYS, as_of=moment)
+    histories, seen_UI = interaction_matrices(interactions, users=users, items=items, half_life_days=NO_FADING_DAYS, as_of=moment)
     no_text_ID = np.zeros((catalogue, 0), dtype=np.float32)
-    return ModelInputs(moment, users, items, positives_UI, seen_UI, no_text_ID, InterestGraph({}, {}), credibility_U)
+    return ModelInputs(moment, users, items, histories.positives_UI, seen_UI, no_text_ID, InterestGraph({}, {}), credibility_U)
 
 
 def _moment(seconds: int) -> datetime:

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from benchmarks.published.protocols import Protocol
-from benchmarks.published.split import PublishedSplit
+from benchmarks.published.split import PublishedSplit, ages_of
 from ml.evaluation.metrics import MetricArray
 from ml.evaluation.rankings import Scorer, popularity_order, rank_items
 from ml.graph.interest_graph import InterestGraph
@@ -27,11 +27,15 @@ _AS_OF = datetime(2000, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Question:
-    """Pairs a model may know, and the pairs it is to find, float32 [U, I]; `user_index` are those asked, shape [T]."""
+    """Pairs a model may know, and the pairs it is to find, float32 [U, I]; `user_index` are those asked, shape [T].
+
+    `age_UI` says how many items ago each known pair was, from 1, where a split has an order; models read it as days.
+    """
 
     known_UI: sp.csr_array
     answer_UI: sp.csr_array
     user_index: IntArray
+    age_UI: sp.csr_array | None = None
 
     @property
     def inputs(self) -> ModelInputs:
@@ -46,6 +50,7 @@ class Question:
             seen_UI=self.known_UI,
             text_ID=np.zeros((num_items, 0), dtype=np.float32),
             graph=InterestGraph({"user": users, "item": items}, {}),
+            age_UI=self.age_UI,
         )
 
     def put_to(self, model: Scorer, *, protocol: Protocol) -> dict[str, MetricArray]:
@@ -66,7 +71,7 @@ def rehearsal(split: PublishedSplit, *, num_users: int | None = None, rng: np.ra
         known_UI, answer_UI = split.train_UI, split.validation_UI
     else:
         known_UI, answer_UI = withhold(split.train_UI, share=WITHHELD_SHARE, rng=rng)
-    return _question(known_UI, answer_UI, num_users=num_users, rng=rng)
+    return _question(known_UI, answer_UI, history=split.history, num_users=num_users, rng=rng)
 
 
 def final(split: PublishedSplit, *, num_users: int | None = None, rng: np.random.Generator) -> Question:
@@ -75,7 +80,7 @@ def final(split: PublishedSplit, *, num_users: int | None = None, rng: np.random
     `num_users` asks a sample drawn by `rng`; None everybody who has an answer.
     """
     known_UI = split.train_UI if split.validation_UI is None else sp.csr_array(split.train_UI.maximum(split.validation_UI))
-    return _question(known_UI, split.test_UI, num_users=num_users, rng=rng)
+    return _question(known_UI, split.test_UI, history=_with_validation(split), num_users=num_users, rng=rng)
 
 
 def withhold(known_UI: sp.csr_array, *, share: float, rng: np.random.Generator) -> tuple[sp.csr_array, sp.csr_array]:
@@ -95,11 +100,28 @@ def _chosen(pairs_UI: sp.csr_array, user_E: IntArray, chosen_E: BoolArray) -> sp
     return sp.csr_array(entries, shape=pairs_UI.shape)
 
 
-def _question(known_UI: sp.csr_array, answer_UI: sp.csr_array, *, num_users: int | None, rng: np.random.Generator) -> Question:
+def _with_validation(split: PublishedSplit) -> tuple[IntArray, ...] | None:
+    if split.history is None or split.validation_UI is None:
+        return split.history
+    asked = split.validation_UI
+    return tuple(
+        np.append(items, asked.indices[asked.indptr[user] : asked.indptr[user + 1]]).astype(np.int64)
+        for user, items in enumerate(split.history)
+    )
+
+
+def _question(
+    known_UI: sp.csr_array,
+    answer_UI: sp.csr_array,
+    *,
+    history: tuple[IntArray, ...] | None,
+    num_users: int | None,
+    rng: np.random.Generator,
+) -> Question:
     user_index = np.flatnonzero(np.diff(answer_UI.indptr)).astype(np.int64)
     if num_users is not None and len(user_index) > num_users:
         user_index = np.sort(rng.choice(user_index, num_users, replace=False))
-    return Question(known_UI, answer_UI, user_index)
+    return Question(known_UI, answer_UI, user_index, None if history is None else ages_of(history, num_items=known_UI.shape[1]))
 
 
 def _hits(items_TK: IntArray, answer_TI: sp.csr_array) -> BoolArray:

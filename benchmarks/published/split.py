@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from benchmarks.published.protocols import Protocol
-from ml.ids import IntArray
+from ml.ids import IntArray, pair_starts
 
 
 @dataclass(frozen=True)
@@ -38,3 +38,14 @@ def pairs_of(items: Sequence[IntArray], *, num_items: int) -> sp.csr_array:
     pairs_UI.sum_duplicates()
     pairs_UI.data[:] = 1.0
     return pairs_UI
+
+
+def ages_of(items: Sequence[IntArray], *, num_items: int) -> sp.csr_array:
+    """How many items ago each was, the last one 1, a repeated one by its last time; the pattern of `pairs_of`, float32 [U, I]."""
+    user_E = np.repeat(np.arange(len(items)), [len(of_user) for of_user in items])
+    item_E = np.concatenate([np.zeros(0, dtype=np.int64), *items])
+    age_E = np.concatenate([np.zeros(0, dtype=np.int64), *(np.arange(len(of_user), 0, -1) for of_user in items)])
+    newest_first = np.lexsort((age_E, item_E, user_E))
+    kept_E = newest_first[pair_starts(user_E[newest_first], item_E[newest_first])]
+    entries = (age_E[kept_E].astype(np.float32), (user_E[kept_E], item_E[kept_E]))
+    return sp.csr_array(entries, shape=(len(items), num_items))

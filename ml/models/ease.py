@@ -13,9 +13,10 @@ import scipy.sparse as sp
 from scipy.linalg import lapack
 
 from ml.ids import FloatArray, IntArray
-from ml.models.history import credible_pairs, liked_pairs
+from ml.models.histories import Histories
+from ml.models.history import credible_pairs
 from ml.models.inputs import ModelInputs
-from ml.models.recommender import require_known_users
+from ml.models.recommender import require_known_users, require_same_items
 from ml.models.storage import load_model, save_model, sparse_from_arrays, sparse_to_arrays
 
 _BLOCK_SIZE = 1024
@@ -46,7 +47,7 @@ class EASE:
 
     def fit(self, inputs: ModelInputs, *, rng: np.random.Generator) -> Self:  # noqa: ARG002
         """Solve for the weights; `rng` is not needed."""
-        liked_UI = liked_pairs(inputs)
+        liked_UI = inputs.histories.liked_UI
         self._num_items = liked_UI.shape[1]
         self._item_index_J, self.num_items_left_out = _most_liked(liked_UI, max_items=self.max_items)
         self._liked_UJ = sp.csr_array(liked_UI[:, self._item_index_J])
@@ -60,8 +61,16 @@ class EASE:
     def score(self, user_index: IntArray) -> FloatArray:
         """The user's liked items times the weights, shape [B, I]; 0 for items outside them."""
         require_known_users(user_index, num_users=self._liked_UJ.shape[0])
-        scores_BI = np.zeros((len(user_index), self._num_items), dtype=np.float32)
-        scores_BI[:, self._item_index_J] = self._liked_UJ[user_index] @ self._weights_JJ
+        return self._predict(self._liked_UJ[user_index])
+
+    def fold_in(self, histories: Histories) -> FloatArray:
+        """As `score`, for new users, shape [B, I]."""
+        require_same_items(histories, num_items=self._num_items)
+        return self._predict(sp.csr_array(histories.liked_UI[:, self._item_index_J]))
+
+    def _predict(self, liked_BJ: sp.csr_array) -> FloatArray:
+        scores_BI = np.zeros((liked_BJ.shape[0], self._num_items), dtype=np.float32)
+        scores_BI[:, self._item_index_J] = liked_BJ @ self._weights_JJ
         return scores_BI
 
     def save(self, directory: Path) -> None:

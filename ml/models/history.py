@@ -16,14 +16,3 @@ def credible_pairs(liked_UI: sp.csr_array, inputs: ModelInputs) -> sp.csr_array:
     weighed_UI = sp.csr_array(sp.diags_array(inputs.credibility_U) @ liked_UI, dtype=np.float32)
     weighed_UI.sort_indices()
     return weighed_UI
-
-
-def liked_pairs(inputs: ModelInputs) -> sp.csr_array:
-    """1 where the user likes the item, sorted, float32 [U, I].
-
-    Counts of such rows are exact in float32 (below 2^24), so sums over users do not
-    depend on the users' order.
-    """
-    liked_UI = sp.csr_array(inputs.positives_UI > 0, dtype=np.float32)
-    liked_UI.sort_indices()
-    return liked_UI

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 
 from ml.graph.interest_graph import InterestGraph
 from ml.ids import FloatArray, Vocabulary
+from ml.models.histories import Histories
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class ModelInputs:
     met yet have empty columns but a row in `text_ID`; `graph` shares both
     vocabularies under "user" and "item". `credibility_U` says how much what each user did counts, in
     (0, 1]; None: all the same. The weights hold it already, models that look at less than those need it apart.
+    `age_UI`, of the pattern of `positives_UI`, holds the days since each like, above 0; None where nobody knows the order.
     """
 
     as_of: datetime
@@ -31,3 +33,9 @@ class ModelInputs:
     text_ID: FloatArray
     graph: InterestGraph
     credibility_U: FloatArray | None = None
+    age_UI: sp.csr_array | None = None
+
+    @property
+    def histories(self) -> Histories:
+        """What every user likes."""
+        return Histories(self.positives_UI, self.age_UI)

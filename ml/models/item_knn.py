@@ -11,9 +11,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from ml.ids import FloatArray, IntArray
-from ml.models.history import credible_pairs, liked_pairs
+from ml.models.histories import Histories
+from ml.models.history import credible_pairs
 from ml.models.inputs import ModelInputs
-from ml.models.recommender import require_known_users
+from ml.models.recommender import require_known_users, require_same_items
 from ml.models.storage import load_model, save_model, sparse_from_arrays, sparse_to_arrays
 from ml.ranking.top_n import top_n
 
@@ -36,7 +37,7 @@ class ItemKNN:
 
     def fit(self, inputs: ModelInputs, *, rng: np.random.Generator) -> Self:  # noqa: ARG002
         """Find each item's neighbours; `rng` is not needed."""
-        self._liked_UI = liked_pairs(inputs)
+        self._liked_UI = inputs.histories.liked_UI
         self._neighbors_II = nearest_items(
             self._liked_UI, credible_UI=credible_pairs(self._liked_UI, inputs), num_neighbors=self.num_neighbors, shrinkage=self.shrinkage
         )
@@ -45,7 +46,15 @@ class ItemKNN:
     def score(self, user_index: IntArray) -> FloatArray:
         """Summed similarity to what the user liked, 0 where nothing is near, shape [B, I]."""
         require_known_users(user_index, num_users=self._liked_UI.shape[0])
-        scores_BI: FloatArray = (self._liked_UI[user_index] @ self._neighbors_II).toarray()
+        return self._near(self._liked_UI[user_index])
+
+    def fold_in(self, histories: Histories) -> FloatArray:
+        """As `score`, for new users, shape [B, I]."""
+        require_same_items(histories, num_items=self._liked_UI.shape[1])
+        return self._near(histories.liked_UI)
+
+    def _near(self, liked_BI: sp.csr_array) -> FloatArray:
+        scores_BI: FloatArray = (liked_BI @ self._neighbors_II).toarray()
         return scores_BI
 
     def save(self, directory: Path) -> None:

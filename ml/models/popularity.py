@@ -9,8 +9,9 @@ from typing import ClassVar, Self
 import numpy as np
 
 from ml.ids import FloatArray, IntArray
+from ml.models.histories import Histories
 from ml.models.inputs import ModelInputs
-from ml.models.recommender import require_known_users
+from ml.models.recommender import require_known_users, require_same_items
 from ml.models.storage import load_model, save_model
 
 
@@ -42,6 +43,11 @@ class Popularity:
         """The same scores for every user, shape [B, I]."""
         require_known_users(user_index, num_users=self._num_users)
         return np.tile(self._scores_I, (len(user_index), 1))
+
+    def fold_in(self, histories: Histories) -> FloatArray:
+        """The same scores whatever they like, shape [B, I]."""
+        require_same_items(histories, num_items=len(self._scores_I))
+        return np.tile(self._scores_I, (len(histories), 1))
 
     def save(self, directory: Path) -> None:
         """Write the item scores."""

@@ -1,6 +1,6 @@
 """The contract of every recommender. Shapes: B batch of users, I items.
 
-`fit` learns from `ModelInputs`, `score` returns a dense block, `save` and `load`
+`fit` learns from `ModelInputs`, `score` and `fold_in` return a dense block, `save` and `load`
 round-trip through a directory of safetensors and JSON. Ranking (seen items out,
 ties, blocks) is not a model's business: `ml.ranking.top_n`.
 """
@@ -12,6 +12,7 @@ import numpy as np
 
 from ml.errors import UnknownIdError
 from ml.ids import FloatArray, IntArray
+from ml.models.histories import Histories
 from ml.models.inputs import ModelInputs
 
 
@@ -29,6 +30,15 @@ class Recommender(Protocol):
 
         Raises `UnknownIdError` for positions outside the users of fit. A model that has nothing
         to say about a user gives every item the same score.
+        """
+        ...
+
+    def fold_in(self, histories: Histories) -> FloatArray:
+        """Finite scores of every item for users who were not there at fit, from what they like, shape [B, I].
+
+        Nothing is trained. A user of fit with the history of fit is scored as by `score`, up to rounding, unless the model
+        learns something of each user: then nearly.
+        Raises `ValueError` for histories over other items.
         """
         ...
 
@@ -50,3 +60,9 @@ def require_known_users(user_index: IntArray, *, num_users: int) -> None:
     unknown = user_index[(user_index < 0) | (user_index >= num_users)]
     if len(unknown):
         raise UnknownIdError("user position", [str(position) for position in unknown])
+
+
+def require_same_items(histories: Histories, *, num_items: int) -> None:
+    """Raise `ValueError` for histories over another catalogue than that of fit; every `fold_in` calls it first."""
+    if histories.positives_UI.shape[1] != num_items:
+        raise ValueError(f"the histories are over {histories.positives_UI.shape[1]} items, the model knows {num_items}; use its vocabulary")

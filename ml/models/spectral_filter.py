@@ -13,9 +13,10 @@ import scipy.sparse as sp
 
 from ml.ids import FloatArray, IntArray
 from ml.models.adjacency import normalize_symmetric
-from ml.models.history import credible_pairs, liked_pairs
+from ml.models.histories import Histories
+from ml.models.history import credible_pairs
 from ml.models.inputs import ModelInputs
-from ml.models.recommender import require_known_users
+from ml.models.recommender import require_known_users, require_same_items
 from ml.models.spectral import truncated_svd
 from ml.models.storage import load_model, save_model, sparse_from_arrays, sparse_to_arrays
 
@@ -52,7 +53,7 @@ class SpectralFilter:
 
     def fit(self, inputs: ModelInputs, *, rng: np.random.Generator) -> Self:
         """Decompose the normalised likes; `rng` starts the search for the vectors."""
-        self._liked_UI = liked_pairs(inputs)
+        self._liked_UI = inputs.histories.liked_UI
         credible_UI = credible_pairs(self._liked_UI, inputs)
         self._degree_I = np.asarray(credible_UI.sum(axis=0, dtype=np.float64), dtype=np.float32)
         self._normalized_UI = normalize_symmetric(credible_UI)
@@ -65,13 +66,21 @@ class SpectralFilter:
     def score(self, user_index: IntArray) -> FloatArray:
         """The filtered likes, 0 for items nobody likes and for users without a like, shape [B, I]."""
         require_known_users(user_index, num_users=self._liked_UI.shape[0])
-        scores_BI = np.empty((len(user_index), self._liked_UI.shape[1]), dtype=np.float32)
-        for start in range(0, len(user_index), _BLOCK_SIZE):
+        return self._filter(self._liked_UI[user_index])
+
+    def fold_in(self, histories: Histories) -> FloatArray:
+        """As `score`, for new users, shape [B, I]."""
+        require_same_items(histories, num_items=self._liked_UI.shape[1])
+        return self._filter(histories.liked_UI)
+
+    def _filter(self, liked_BI: sp.csr_array) -> FloatArray:
+        scores_BI = np.empty(liked_BI.shape, dtype=np.float32)
+        for start in range(0, len(scores_BI), _BLOCK_SIZE):
             block = slice(start, start + _BLOCK_SIZE)
-            self._filter(self._liked_UI[user_index[block]], out=scores_BI[block])
+            self._filter_block(liked_BI[block], out=scores_BI[block])
         return scores_BI
 
-    def _filter(self, liked_BI: sp.csr_array, *, out: FloatArray) -> None:
+    def _filter_block(self, liked_BI: sp.csr_array, *, out: FloatArray) -> None:
         """The class's formula for these rows, written to `out`."""
         vectors_DI = self._vectors_DI[: self.num_vectors]
         weight_D = np.power(self._value_D[: self.num_vectors], self.singular_power)

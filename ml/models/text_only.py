@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.ids import FloatArray, IntArray
+from ml.models.histories import Histories
 from ml.models.inputs import ModelInputs
-from ml.models.recommender import require_known_users
+from ml.models.recommender import require_known_users, require_same_items
 from ml.models.storage import load_model, save_model
 
 
@@ -31,13 +32,21 @@ class TextOnly:
     def fit(self, inputs: ModelInputs, *, rng: np.random.Generator) -> Self:  # noqa: ARG002
         """Average the texts; `rng` is not needed."""
         self._text_ID = _unit_rows(inputs.text_ID)
-        self._profile_UD = _unit_rows(inputs.positives_UI.astype(np.float64) @ self._text_ID)
+        self._profile_UD = self._profiles(inputs.histories)
         return self
 
     def score(self, user_index: IntArray) -> FloatArray:
         """Cosines in [-1, 1], 0 where the user liked nothing or the item has no text, shape [B, I]."""
         require_known_users(user_index, num_users=len(self._profile_UD))
         return self._profile_UD[user_index] @ self._text_ID.T
+
+    def fold_in(self, histories: Histories) -> FloatArray:
+        """As `score`, for new users, shape [B, I]."""
+        require_same_items(histories, num_items=len(self._text_ID))
+        return self._profiles(histories) @ self._text_ID.T
+
+    def _profiles(self, histories: Histories) -> FloatArray:
+        return _unit_rows(histories.positives_UI.astype(np.float64) @ self._text_ID)
 
     def save(self, directory: Path) -> None:
         """Write item texts' and users' vectors."""

@@ -17,11 +17,13 @@ from ml.contracts.contract import TIMESTAMP, check_no_leakage
 from ml.contracts.meaning import REVIEW_SIGNALS, TEXT_INTERESTS
 from ml.contracts.spaces import space_of
 from ml.contracts.vectors import vectors_to_matrix
+from ml.decay import MICROSECONDS_PER_DAY
 from ml.errors import ContractError
 from ml.graph.build import build_interest_graph
 from ml.ids import FloatArray, Vocabulary
 from ml.interests.affinities import pair_affinities
 from ml.interests.profiles import weigh_user_interests
+from ml.models.histories import Histories
 from ml.models.inputs import ModelInputs
 from ml.reviews.reviewers import judge_reviewers
 from ml.reviews.weighing import credibility_of, weigh_interactions, weigh_text_interests
@@ -66,7 +68,7 @@ def build_inputs(
         known = weigh_interactions(known, review_signals=signals, reviewer_signals=reviewers, config=reviews, as_of=as_of)
         said = weigh_text_interests(said, reviewer_signals=reviewers, config=reviews)
         credibility_U = credibility_of(user_ids.ids, reviewer_signals=reviewers, config=reviews).astype(np.float32)
-    positives_UI, seen_UI = interaction_matrices(known, users=user_ids, items=item_ids, half_life_days=graph.half_life_days, as_of=as_of)
+    histories, seen_UI = interaction_matrices(known, users=user_ids, items=item_ids, half_life_days=graph.half_life_days, as_of=as_of)
     unknown = _described_later(items, met=known.column("item_id"), as_of=as_of)
     item_interests = item_interests.filter(pc.invert(pc.is_in(item_interests.column("item_id"), value_set=unknown)))
     user_interests = weigh_user_interests(known, item_interests=item_interests, text_interests=said, config=interests, as_of=as_of)
@@ -74,10 +76,11 @@ def build_inputs(
         as_of=as_of,
         users=user_ids,
         items=item_ids,
-        positives_UI=positives_UI,
+        positives_UI=histories.positives_UI,
         seen_UI=seen_UI,
         text_ID=_text_vectors(item_embeddings, items=item_ids, without=unknown),
         credibility_U=credibility_U,
+        age_UI=histories.age_UI,
         graph=build_interest_graph(
             known,
             items=item_ids,
@@ -93,8 +96,8 @@ def build_inputs(
 
 def interaction_matrices(
     known: pa.Table, *, users: Vocabulary, items: Vocabulary, half_life_days: float, as_of: datetime
-) -> tuple[sp.csr_array, sp.csr_array]:
-    """Likes as affinities above 0 (see `ml.interests.affinities`), and 1 wherever a user met an item; float32 [U, I].
+) -> tuple[Histories, sp.csr_array]:
+    """Likes as affinities above 0 (see `ml.interests.affinities`) with their ages, and 1 wherever a user met an item; float32 [U, I].
 
     Whether a pair is a like is decided at its own last event, so age alone never unmakes one.
     """
@@ -106,8 +109,10 @@ def interaction_matrices(
     pairs = pair_affinities(known, users=users, items=items, half_lives_days=(half_life_days,), as_of=as_of)
     # The sign bit, not > 0: it outlives an affinity faded to nothing.
     liked = pairs.take(~np.signbit(pairs.affinity_HM[0]))
+    places = np.divmod(liked.key_M, max(len(items), 1))
     weight_M = np.maximum(liked.affinity_HM[0], _FAINTEST_LIKE).astype(np.float32)
-    return sp.csr_array((weight_M, np.divmod(liked.key_M, max(len(items), 1))), shape=shape), seen_UI
+    age_M = ((pa.scalar(as_of, TIMESTAMP).value - liked.last_M) / MICROSECONDS_PER_DAY).astype(np.float32)
+    return Histories(sp.csr_array((weight_M, places), shape=shape), sp.csr_array((age_M, places), shape=shape)), seen_UI
 
 
 def _texts_known(text_interests: pa.Table, *, users: Vocabulary, as_of: datetime) -> pa.Table:

@@ -57,6 +57,8 @@ def _as_list(value: Any) -> Any:
 def _of_inputs(inputs: ModelInputs) -> Iterator[Named]:
     yield from _of_sparse("positives", inputs.positives_UI)
     yield from _of_sparse("seen", inputs.seen_UI)
+    if inputs.age_UI is not None:
+        yield from _of_sparse("ages", inputs.age_UI)
     yield "text", inputs.text_ID
     if inputs.credibility_U is not None:
         yield "credibility", inputs.credibility_U

@@ -24,8 +24,9 @@ from ml.models.gnn.network import InterestNetwork
 from ml.models.gnn.network_state import NetworkState, start_from
 from ml.models.gnn.propagation import Vectors
 from ml.models.gnn.sampling import likes_to_learn
+from ml.models.histories import Histories
 from ml.models.inputs import ModelInputs
-from ml.models.recommender import require_known_users
+from ml.models.recommender import require_known_users, require_same_items
 from ml.models.storage import load_model, save_model
 from ml.models.validation import Validation, choose
 
@@ -149,7 +150,18 @@ class InterestGNN:
     def score(self, user_index: IntArray) -> FloatArray:
         """Logits, shape [B, I]."""
         require_known_users(user_index, num_users=len(self._user_vectors_UD))
-        cosine_BI = self._user_vectors_UD[user_index] @ self._item_vectors_ID.T
+        return self._logits(self._user_vectors_UD[user_index])
+
+    def fold_in(self, histories: Histories) -> FloatArray:
+        """Logits for users who were not there: their vector is the middle of what they like, faded likes less, shape [B, I]."""
+        require_same_items(histories, num_items=len(self._item_vectors_ID))
+        weight_BI = histories.positives_UI.astype(np.float64).power(self.config.edge_weight_power)
+        sums_BD = weight_BI @ self._item_vectors_ID
+        length_B1 = np.linalg.norm(sums_BD, axis=1, keepdims=True)
+        return self._logits((sums_BD / np.where(length_B1 > 0, length_B1, 1.0)).astype(np.float32))
+
+    def _logits(self, user_vectors_BD: FloatArray) -> FloatArray:
+        cosine_BI = user_vectors_BD @ self._item_vectors_ID.T
         scores_BI: FloatArray = cosine_BI / np.float32(self.config.temperature) + np.float32(self._correction) * self._popularity_I
         return scores_BI
 

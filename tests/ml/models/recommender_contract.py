@@ -1,7 +1,8 @@
 """What every recommender must hold, one class to inherit per model.
 
 A subclass sets `build` (a fresh, unfitted model) and, where it does not hold, `is_personal`
-(it tells two tastes apart) and `ignores_user_order` (it is fitted in closed form).
+(it tells two tastes apart), `folds_in_exactly` (users have no parameters of their own) and
+`ignores_user_order` (it is fitted in closed form).
 """
 
 from pathlib import Path
@@ -28,6 +29,7 @@ def rank(model: Recommender, inputs: ModelInputs, *, k: int, user_index: np.ndar
 
 class RecommenderContract:
     is_personal: ClassVar[bool] = True
+    folds_in_exactly: ClassVar[bool] = True
     ignores_user_order: ClassVar[bool] = True
 
     def build(self) -> Recommender:
@@ -88,6 +90,28 @@ class RecommenderContract:
     def test_before_fit_every_user_is_unknown(self) -> None:
         with pytest.raises(UnknownIdError):
             self.build().score(np.array([0]))
+
+    def test_folding_in_a_known_history_gives_the_scores_of_its_user(self, model: Recommender, world: ModelInputs) -> None:
+        scores_UI = model.fold_in(world.histories)
+        assert scores_UI.shape == (len(world.users), len(world.items))
+        assert scores_UI.dtype == np.float32
+        assert np.isfinite(scores_UI).all()
+        if self.folds_in_exactly:
+            np.testing.assert_allclose(scores_UI, model.score(everyone(world)), rtol=1e-5, atol=1e-6)
+
+    def test_folding_in_needs_the_items_of_fit_and_nobody_is_answered_with_nothing(self, model: Recommender, world: ModelInputs) -> None:
+        assert model.fold_in(world.histories.take(np.zeros(0, dtype=np.int64))).shape == (0, len(world.items))
+        with pytest.raises(ValueError, match="vocabulary"):
+            model.fold_in(make_inputs(np.ones((2, len(world.items) + 1))).histories)
+
+    def test_a_new_user_of_a_taste_is_told_apart(self) -> None:
+        inputs, withheld_U = two_tastes()
+        model = self.fitted(inputs)
+        scores_UI = model.fold_in(inputs.histories)
+        np.testing.assert_allclose(model.fold_in(inputs.histories.take(np.array([3]))), scores_UI[[3]], rtol=1e-5, atol=1e-6)
+        scores_UI[inputs.seen_UI.toarray() > 0] = -np.inf
+        if self.is_personal:
+            assert (scores_UI.argmax(axis=1) == withheld_U).all()
 
     def test_a_block_equals_its_single_users_in_any_order(self, model: Recommender, world: ModelInputs) -> None:
         order = np.random.default_rng(1).permutation(len(world.users))

@@ -59,6 +59,7 @@ def tastes_with_newcomers() -> ModelInputs:
 
 class TestInterestGNN(RecommenderContract):
     ignores_user_order = False
+    folds_in_exactly = False
 
     def build(self) -> InterestGNN:
         return InterestGNN(SMALL)
