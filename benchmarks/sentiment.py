@@ -24,9 +24,9 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 
 from benchmarks.report import Options, Row, Value, data_folder, parse_options, publish, timed
+from ml.calibration import calibration_bins, calibration_error
 from ml.config.pipeline import ReviewConfig, TextConfig
 from ml.ids import FloatArray
-from ml.reviews.calibration import calibration_bins, calibration_error
 from ml.reviews.sentiment import fit_sentiment
 from ml.text.cache import EmbeddingCache, embed
 from ml.text.encoder import load_encoder

@@ -43,7 +43,7 @@ tables:
         text: description
         category: department || ' > ' || shelf
         tags: labels
-        attributes: attributes
+        attributes: json_merge_patch(attributes::json, json_object('price', price))
         created_at: listed_at
   users:
     - path: users.csv

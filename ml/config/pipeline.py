@@ -189,6 +189,23 @@ class ModelConfig(_Section):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda where there is one")
 
 
+class HybridConfig(_Section):
+    """Pooling several models and ordering what they agree on."""
+
+    models: tuple[Literal["interest_gnn", "item_knn", "ease", "spectral_filter", "text_only", "popularity"], ...] = Field(
+        ("interest_gnn", "item_knn", "ease", "spectral_filter", "text_only", "popularity"),
+        min_length=1,
+        description="models that are fitted and pooled; what each counts is learned on the validation slice",
+    )
+    num_candidates: PositiveInt = Field(200, description="the pool's best items per user that the ranker orders")
+    list_length: PositiveInt = Field(10, description="ranks that count while weights and trees are learned")
+    max_trees: int = Field(200, ge=0, description="trees of the ranker at most; how many is learned, 0: no ranker")
+    tree_step: PositiveInt = Field(10, description="trees by which the ranker's size is varied")
+    tree_learning_rate: PositiveFloat = Field(0.05, description="shrinkage of a tree")
+    num_leaves: int = Field(15, ge=2, description="leaves of a tree at most")
+    min_leaf_pairs: PositiveInt = Field(50, description="candidate pairs a leaf needs")
+
+
 class EvaluationConfig(_Section):
     """Measuring on a global time split."""
 
@@ -256,6 +273,7 @@ class PipelineConfig(_Section):
     extractor: ExtractorConfig = Field(default_factory=ExtractorConfig)
     graph: GraphConfig = Field(default_factory=GraphConfig)
     model: ModelConfig = Field(default_factory=ModelConfig)
+    hybrid: HybridConfig = Field(default_factory=HybridConfig)
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     ranking: RankingConfig = Field(default_factory=RankingConfig)
     features: FeatureStoreConfig = Field(default_factory=FeatureStoreConfig)
@@ -268,6 +286,12 @@ class PipelineConfig(_Section):
                 "text.projection was fitted on the vectors of text.model, a fine-tuned model gives others; leave it out, or set "
                 "finetuning.enabled to false"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _hybrid_has_vectors(self) -> Self:
+        if "interest_gnn" not in self.hybrid.models:
+            raise ValueError("hybrid.models must name interest_gnn: its vectors are what similar items and features are made of")
         return self
 
 

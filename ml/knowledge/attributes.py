@@ -5,10 +5,12 @@ made into triples by `ml.knowledge.triples`.
 """
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.errors import ContractError
+from ml.ids import FloatArray
 from ml.names import normalise_names, snake_case_names
 
 MAX_VALUE_LENGTH = 60
@@ -17,6 +19,9 @@ MAX_DISTINCT_NUMBERS = 50
 # An attribute whose values are this seldom shared names its item (an ISBN). Fewer values than that show nothing.
 IDENTIFIER_SHARE = 0.95
 IDENTIFIER_MIN_VALUES = 10
+
+# What an attribute must be called to be read as a price.
+PRICE_ATTRIBUTE = "price"
 
 MALFORMED = """
 select item_id, left(attributes, 80) as shown from items
@@ -56,6 +61,13 @@ where value_key <> '' and attribute in (select attribute from kept)
 """
 
 
+PRICES = """
+select case when price > 0 and isfinite(price) then price end as price
+from (select row_number() over () as row, try_cast(attributes ->> $attribute as double) as price from items)
+order by row
+"""
+
+
 def attribute_values(items: pa.Table) -> pa.Table:
     """Columns `item_id`, `attribute` (snake_case), `value_key` (normalised), `value` (as given), a row per value.
 
@@ -72,6 +84,14 @@ def attribute_values(items: pa.Table) -> pa.Table:
         connection.register("found", _normalise(found))
         limits = {"numbers": MAX_DISTINCT_NUMBERS, "least": IDENTIFIER_MIN_VALUES, "identifier": IDENTIFIER_SHARE}
         return connection.sql(JOINING, params=limits).to_arrow_table()
+
+
+def item_prices(items: pa.Table) -> FloatArray:
+    """The attribute `price` of each row, in whatever currency the catalogue has; nan where it is no number above 0, shape [I]."""
+    with duckdb.connect(":memory:") as connection:
+        connection.register("items", items.select(["attributes"]))
+        found = connection.sql(PRICES, params={"attribute": PRICE_ATTRIBUTE}).to_arrow_table()
+    return np.asarray(found.column("price").to_numpy(), dtype=np.float32)
 
 
 def _normalise(found: pa.Table) -> pa.Table:

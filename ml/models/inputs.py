@@ -23,6 +23,7 @@ class ModelInputs:
     vocabularies under "user" and "item". `credibility_U` says how much what each user did counts, in
     (0, 1]; None: all the same. The weights hold it already, models that look at less than those need it apart.
     `age_UI`, of the pattern of `positives_UI`, holds the days since each like, above 0; None where nobody knows the order.
+    `price_I` are prices above 0 in one currency, nan where an item has none.
     """
 
     as_of: datetime
@@ -34,6 +35,7 @@ class ModelInputs:
     graph: InterestGraph
     credibility_U: FloatArray | None = None
     age_UI: sp.csr_array | None = None
+    price_I: FloatArray | None = None
 
     @property
     def histories(self) -> Histories:

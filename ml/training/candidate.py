@@ -28,7 +28,8 @@ from ml.errors import EvaluationError, ReleaseError
 from ml.evaluation.split import TimeSplit, global_time_split
 from ml.evaluation.truth import held_out
 from ml.ids import IntArray, Vocabulary
-from ml.models.gnn.interest_gnn import InterestGNN
+from ml.models.hybrid.choices import Choices
+from ml.models.hybrid.hybrid import Hybrid
 from ml.models.inputs import ModelInputs
 from ml.training.inputs import build_inputs
 
@@ -71,7 +72,7 @@ class TrainingTables:
 class FittedModel:
     """A fitted model and what its positions stand for. `num_likes_U` counts the likes it learned from, shape [U]."""
 
-    model: InterestGNN
+    model: Hybrid
     users: Vocabulary
     items: Vocabulary
     num_likes_U: IntArray
@@ -137,34 +138,37 @@ class _Trainer:
         """Choose on the validation slice, then fit twice from nothing."""
         early = self.tables.inputs(config=self.config, as_of=split.validation_start)
         validation = held_out(self.tables.interactions, inputs=early, start=split.validation_start, end=split.test_start)
-        tuned = InterestGNN(self.config.model).fit(
+        tuned = Hybrid.of(self.config.hybrid, model=self.config.model).fit(
             early,
             rng=_rng(self.config),
             validation_UI=validation.relevant_UI,
             progress=self.progress,
             checkpoints=self._checkpoints("tuned"),
         )
-        released = self._fit(_RELEASED, as_of, config=tuned.chosen_config)
-        evaluated = self._fit(_EVALUATED, split.test_start, config=tuned.chosen_config)
+        network = tuned.gnn.chosen_config if tuned.gnn else self.config.model
+        released = self._fit(_RELEASED, as_of, network=network, choices=tuned.choices)
+        evaluated = self._fit(_EVALUATED, split.test_start, network=network, choices=tuned.choices)
         return Candidate(released, evaluated, split, tuned.history)
 
     def warm(self, last: Candidate, *, split: TimeSplit, as_of: datetime) -> Candidate:
-        """Train the last full fit's two models on for a few epochs each."""
-        config = last.released.model.config.model_copy(update={"epochs": self.config.model.warm_epochs})
-        released = self._fit(_RELEASED, as_of, config=config, start=last.released)
-        evaluated = self._fit(_EVALUATED, split.test_start, config=config, start=last.evaluated)
+        """Train the last full fit's two graph neural networks on for a few epochs each; the other models are fitted anew."""
+        gnn = last.released.model.gnn
+        network = (gnn.config if gnn else self.config.model).model_copy(update={"epochs": self.config.model.warm_epochs})
+        choices = last.released.model.choices
+        released = self._fit(_RELEASED, as_of, network=network, choices=choices, start=last.released)
+        evaluated = self._fit(_EVALUATED, split.test_start, network=network, choices=choices, start=last.evaluated)
         for fitted in (released, evaluated):
             # Days start from full fits only: nobody will ask for these.
-            fitted.model.network_state = None
+            fitted.model.forget_network_state()
         return Candidate(released, evaluated, split, evaluated.model.history, last.released.as_of)
 
-    def _fit(self, name: str, moment: datetime, *, config: ModelConfig, start: FittedModel | None = None) -> FittedModel:
+    def _fit(self, name: str, moment: datetime, *, network: ModelConfig, choices: Choices, start: FittedModel | None = None) -> FittedModel:
         inputs = self.tables.inputs(config=self.config, as_of=moment)
-        model = InterestGNN(config).fit(
+        model = Hybrid.of(self.config.hybrid, model=network, choices=choices).fit(
             inputs,
             rng=_rng(self.config),
             progress=self.progress,
-            start=start.model.network_state if start else None,
+            start=start.model.gnn.network_state if start and start.model.gnn else None,
             checkpoints=self._checkpoints(name),
         )
         return FittedModel(model, inputs.users, inputs.items, np.diff(inputs.positives_UI.indptr).astype(np.int64), moment)
@@ -205,7 +209,7 @@ def load_fitted(directory: Path, *, name: str = _RELEASED) -> FittedModel:
     folder = directory / name
     users = pq.read_table(folder / "users.parquet")
     return FittedModel(
-        model=InterestGNN.load(folder),
+        model=Hybrid.load(folder),
         users=Vocabulary("user", users.column("user_id")),
         items=Vocabulary("item", pq.read_table(folder / "items.parquet").column("item_id")),
         num_likes_U=np.asarray(users.column("num_likes"), dtype=np.int64),

@@ -23,6 +23,7 @@ from ml.graph.build import build_interest_graph
 from ml.ids import FloatArray, Vocabulary
 from ml.interests.affinities import pair_affinities
 from ml.interests.profiles import weigh_user_interests
+from ml.knowledge.attributes import item_prices
 from ml.models.histories import Histories
 from ml.models.inputs import ModelInputs
 from ml.reviews.reviewers import judge_reviewers
@@ -81,6 +82,7 @@ def build_inputs(
         text_ID=_text_vectors(item_embeddings, items=item_ids, without=unknown),
         credibility_U=credibility_U,
         age_UI=histories.age_UI,
+        price_I=_prices(items, order=item_ids),
         graph=build_interest_graph(
             known,
             items=item_ids,
@@ -113,6 +115,13 @@ def interaction_matrices(
     weight_M = np.maximum(liked.affinity_HM[0], _FAINTEST_LIKE).astype(np.float32)
     age_M = ((pa.scalar(as_of, TIMESTAMP).value - liked.last_M) / MICROSECONDS_PER_DAY).astype(np.float32)
     return Histories(sp.csr_array((weight_M, places), shape=shape), sp.csr_array((age_M, places), shape=shape)), seen_UI
+
+
+def _prices(items: pa.Table, *, order: Vocabulary) -> FloatArray:
+    """Prices in vocabulary order, nan where an item has none, shape [I]."""
+    prices_I = np.full(len(order), np.nan, dtype=np.float32)
+    prices_I[order.positions(items.column("item_id"))] = item_prices(items)
+    return prices_I
 
 
 def _texts_known(text_interests: pa.Table, *, users: Vocabulary, as_of: datetime) -> pa.Table:

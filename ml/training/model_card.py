@@ -42,7 +42,7 @@ def model_card(candidate: Candidate, *, trial: Trial, config: PipelineConfig, da
             "## Settings",
             "",
             "```json",
-            config.model_dump_json(indent=2, include={"model", "graph", "interests", "evaluation"}),
+            config.model_dump_json(indent=2, include={"model", "hybrid", "graph", "interests", "evaluation"}),
             "```",
             "",
         ]

@@ -60,7 +60,7 @@ def put_to_trial(
     inputs = tables.inputs(config=config, as_of=candidate.split.test_start)
     truth = held_out(tables.interactions, inputs=inputs, start=candidate.split.test_start, end=candidate.split.end)
     ours = candidate.evaluated.model
-    models: dict[str, Scorer] = {ours.name: ours}
+    models: dict[str, Scorer] = {ours.name: ours, **ours.stages()}
     for baseline in baselines():
         models[baseline.name] = fitted_baseline(baseline, inputs=inputs, config=config)
     comparable = last_full_fit is not None and last_full_fit.as_of <= inputs.as_of

@@ -1,6 +1,7 @@
 """The candidate of a day, its trial beside the baselines, and what is in force and live after it."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import date
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from ml.config import PipelineConfig
 from ml.contracts.meaning import ITEM_EMBEDDINGS
 from ml.contracts.outputs import EVALUATION, MODEL_COMPARISONS, RELEASE_DECISIONS
 from ml.contracts.spaces import space_of
+from ml.models.hybrid.choices import Choices
 from ml.training.candidate import Candidate, NoCandidate, TrainingOutcome, TrainingTables, train_candidate
 from ml.training.candidates import NAME as CANDIDATE
 from ml.training.model_card import model_card
@@ -38,7 +40,7 @@ class LastFullFit(NamedTuple):
 def model_assets(scope: Scope) -> list[dg.AssetsDefinition]:
     """Train, measure, decide; then, once a day, look at what is live."""
     config = scope.config
-    settings = (config.model, config.graph, config.interests, config.reviews, config.evaluation)
+    settings = (config.model, config.hybrid, config.graph, config.interests, config.reviews, config.evaluation)
 
     @day_assets(
         scope,
@@ -166,17 +168,26 @@ def training_metadata(found: TrainingOutcome) -> dict[str, dg.MetadataValue | st
     validation = [epoch.validation for epoch in found.history if epoch.validation is not None]
     if validation:
         series["validation NDCG@10"] = validation
-    relations = found.evaluated.model.relation_weights
+    model = found.evaluated.model
+    relations = model.gnn.relation_weights if model.gnn else {}
     return {
         "started from": found.last_full_fit.isoformat() if found.last_full_fit else "nothing: a full fit",
         "training curve": png(line_plot(series, x_label="epoch")),
-        "epochs": found.evaluated.model.config.epochs,
+        "epochs": model.gnn.config.epochs if model.gnn else 0,
+        "stages": dg.MetadataValue.md(markdown_table(stages(model.choices))),
         "validation from": found.split.validation_start.isoformat(),
         "test from": found.split.test_start.isoformat(),
         "relation weights": dg.MetadataValue.md(
             markdown_table(pa.table({"relation": list(relations), "weight": list(relations.values())}).sort_by([("weight", "descending")]))
         ),
     }
+
+
+def stages(choices: Choices) -> pa.Table:
+    """What each stage came to on the validation slice, and what each model counts in the pool."""
+    weight = {name: opinion.weight for name, opinion in choices.opinions.items()}
+    rows = [{**asdict(stage), "weight": weight.get(stage.name)} for stage in choices.stages]
+    return pa.Table.from_pylist(rows) if rows else pa.table({"name": list(weight), "weight": list(weight.values())})
 
 
 def accuracy(found: Trial) -> pa.Table:
@@ -188,5 +199,5 @@ def accuracy(found: Trial) -> pa.Table:
 
 def made_from(config: PipelineConfig, item_embeddings: pa.Table) -> dict[str, str]:
     """What a release's manifest says of its making."""
-    settings = config.model_dump_json(include={"model", "graph", "interests", "reviews", "evaluation"})
+    settings = config.model_dump_json(include={"model", "hybrid", "graph", "interests", "reviews", "evaluation"})
     return {"space_id": space_of(item_embeddings, name=ITEM_EMBEDDINGS.name) or "", "config": settings}

@@ -5,8 +5,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ml.calibration import calibration_bins, calibration_error
 from ml.config.pipeline import ReviewConfig
-from ml.reviews.calibration import abstain_threshold, calibrate, calibration_bins, calibration_error
+from ml.reviews.calibration import abstain_threshold, calibrate
 from ml.reviews.grams import character_grams, word_grams
 from ml.reviews.sentiment import MEANING, SentimentModel, fit_sentiment
 from ml.reviews.text_features import learn_text_features

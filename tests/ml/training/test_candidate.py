@@ -1,6 +1,7 @@
 """A candidate knows only what it may, round-trips, and goes live through the gate alone."""
 
 import dataclasses
+from copy import copy
 from datetime import date, timedelta
 
 import numpy as np
@@ -15,7 +16,7 @@ from ml.contracts.manifest import Recipe
 from ml.contracts.meaning import ITEM_EMBEDDINGS, ITEM_INTERESTS, KNOWLEDGE_GRAPH, TEXT_INTERESTS
 from ml.contracts.vectors import matrix_to_vectors
 from ml.evaluation.gate import GateDecision
-from ml.models.gnn.interest_gnn import InterestGNN
+from ml.models.hybrid.hybrid import Hybrid
 from ml.training.candidate import Candidate, NoCandidate, TrainingTables, load_candidate, save_candidate, train_candidate
 from ml.training.candidates import CandidateStore
 from ml.training.model_card import model_card
@@ -129,7 +130,7 @@ def test_a_saved_candidate_scores_as_before(candidate, tmp_path) -> None:
 def test_two_tastes_pass_the_gate_and_popularity_does_not(trial) -> None:
     assert trial.decision.passed, trial.decision.reason
     models = set(trial.evaluation.column("model").to_pylist())
-    assert models == {"interest_gnn", "popularity", "item_knn", "ease", "text_only"}
+    assert models == {"hybrid", "interest_gnn", "popularity", "item_knn", "ease", "text_only"}
 
 
 def test_the_last_full_fit_is_measured_beside_the_candidate(candidate) -> None:
@@ -327,8 +328,7 @@ def test_a_refused_candidate_is_not_considered_and_a_torn_live_one_is_replaced(c
     assert "could not be read" in found.reason
 
 
-def reversed_scores(model: InterestGNN) -> InterestGNN:
-    other = InterestGNN(model.chosen_config)
-    other._user_vectors_UD, other._item_vectors_ID = -model.user_vectors, model.item_vectors
-    other._popularity_I = -model._popularity_I
+def reversed_scores(model: Hybrid) -> Hybrid:
+    other = copy(model)
+    other.choices = dataclasses.replace(model.choices, slope=-model.choices.slope, ranker=None)
     return other

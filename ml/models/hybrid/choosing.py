@@ -1,0 +1,196 @@
+"""What a hybrid learns on the validation slice: its pool, whether a ranker pays, and the scale of its scores.
+
+Models come fitted on what was known before the slice. Shapes: V validation users, B batch, N candidates each, I items,
+K models, S sharpnesses, P candidate pairs.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from ml.calibration import platt_scale
+from ml.config.pipeline import HybridConfig
+from ml.ids import BoolArray, FloatArray, IntArray
+from ml.models.histories import Histories
+from ml.models.hybrid.affinities import NAMES, Affinities
+from ml.models.hybrid.answers import candidate_pairs, log_lift, ranked_lift
+from ml.models.hybrid.choices import Choices, Stage
+from ml.models.hybrid.pool import SHARPNESSES, Opinion, likelihoods, pool_weights, pooled, sharpest
+from ml.models.hybrid.probabilities import Scale, probabilities
+from ml.models.hybrid.ranker import Pairs, Ranker, grow, trees_worth_growing
+from ml.models.hybrid.tuning import Setting, Shown, ascend
+from ml.models.validation import Validation
+
+Floats = npt.NDArray[np.float64]
+Scores = Callable[[IntArray], Mapping[str, FloatArray]]
+
+BLOCK_SIZE = 256
+LEAST_SLOPE = 0.05
+POOL, RANKER = "pool", "ranker"
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The validation slice and the fitted models' answers to it: `scores(user_index)` by model, in the order of `scales`."""
+
+    validation: Validation
+    scores: Scores
+    scales: Mapping[str, Scale]
+    histories: Histories
+
+    def blocks(self) -> Iterator[tuple[IntArray, Mapping[str, FloatArray], sp.csr_array, sp.csr_array]]:
+        """Users, models' scores, what they had met and what they came to like, a block at a time."""
+        for start in range(0, len(self.validation), BLOCK_SIZE):
+            user_index = self.validation.user_index[start : start + BLOCK_SIZE]
+            yield user_index, self.scores(user_index), self.validation.seen_UI[user_index], self.validation.relevant_UI[user_index]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The likelihood pool's candidates of every validation user: who, whether liked, each model's opinion, what else is known."""
+
+    user_P: IntArray
+    is_liked_P: BoolArray
+    probability_PKS: FloatArray
+    affinities_PF: FloatArray
+    num_likes_V: IntArray
+    num_items: int
+
+    def shown(self) -> Shown:
+        """The same by user, padded."""
+        count_V = np.bincount(self.user_P, minlength=len(self.num_likes_V))
+        place_P = np.arange(len(self.user_P)) - (np.cumsum(count_V) - count_V)[self.user_P]
+        shape = (len(count_V), int(count_V.max(initial=0)))
+        probability_VNKS = np.zeros((*shape, *self.probability_PKS.shape[1:]), dtype=np.float32)
+        is_liked_VN = np.zeros(shape, dtype=bool)
+        probability_VNKS[self.user_P, place_P], is_liked_VN[self.user_P, place_P] = self.probability_PKS, self.is_liked_P
+        return Shown(probability_VNKS, is_liked_VN, self.num_likes_V)
+
+    def pairs(self, opinions: Mapping[str, Opinion]) -> Pairs:
+        """The same for the ranker, under settled opinions: the pool's log-lift, every model's own, what else is known."""
+        place_K = [SHARPNESSES.index(opinion.sharpness) for opinion in opinions.values()]
+        probability_PK = self.probability_PKS[:, np.arange(len(place_K)), place_K]
+        weight_K = np.array([opinion.weight for opinion in opinions.values()], dtype=np.float32)
+        lift_P = log_lift(probability_PK @ weight_K, num_items=self.num_items)
+        own_PK = log_lift(probability_PK, num_items=self.num_items)
+        features_PF = np.concatenate([lift_P[:, None], own_PK, self.affinities_PF], axis=1)
+        return Pairs(self.user_P, self.is_liked_P, lift_P, features_PF, self.num_likes_V)
+
+
+def choose_all(found: Slice, *, affinities: Affinities, config: HybridConfig, seed: int) -> Choices:
+    """The pool, the ranker if it pays, the scale; each stage's figures are kept with them."""
+    if not len(found.validation):
+        return Choices(equal_opinions(found.scales))
+    likeliest = learn_opinions(found)
+    candidates = _candidates(found, opinions=likeliest, affinities=affinities, config=config)
+    opinions, stages = _tuned(candidates.shown(), likeliest=likeliest, k=config.list_length)
+    ranker, stage = _ranker(candidates.pairs(opinions), names=("pool", *opinions, *NAMES), config=config, seed=seed)
+    chosen = Choices(opinions, ranker=ranker, stages=(*stages, stage))
+    slope, intercept = _scale(found, choices=chosen, affinities=affinities, config=config, seed=seed)
+    return replace(chosen, slope=slope, intercept=intercept)
+
+
+def equal_opinions(scales: Mapping[str, Scale]) -> dict[str, Opinion]:
+    """What a hybrid starts from: every model as it says, all counting the same."""
+    return {name: Opinion(scale, 1.0, 1.0 / max(len(scales), 1)) for name, scale in scales.items()}
+
+
+def learn_opinions(found: Slice) -> dict[str, Opinion]:
+    """Each model's sharpness, then all weights, by the likelihood of the new likes, every user counting the same."""
+    pieces: dict[str, list[Floats]] = {name: [] for name in found.scales}
+    importance: list[Floats] = []
+    for _, scores, met_BI, liked_BI in found.blocks():
+        like = liked_BI.nonzero()
+        importance.append(1.0 / np.diff(liked_BI.indptr)[like[0]])
+        for name, scale in found.scales.items():
+            pieces[name].append(likelihoods(scores[name], scale=scale, met_BI=met_BI, like=like))
+    importance_E, num_items = np.concatenate(importance), found.validation.relevant_UI.shape[1]
+    by_model = {name: np.concatenate(parts) for name, parts in pieces.items()}
+    place = {name: sharpest(found_ES, importance_E=importance_E, num_items=num_items) for name, found_ES in by_model.items()}
+    likelihood_EK = np.stack([by_model[name][:, place[name]] for name in by_model], axis=1)
+    weight_K = pool_weights(likelihood_EK, importance_E=importance_E, num_items=num_items)
+    return _opinions(found.scales, Setting(tuple(weight_K.tolist()), tuple(place.values())))
+
+
+def _opinions(scales: Mapping[str, Scale], setting: Setting) -> dict[str, Opinion]:
+    settings = zip(scales.items(), setting.weight_K, setting.sharpness_K, strict=True)
+    return {name: Opinion(scale, SHARPNESSES[place], weight) for (name, scale), weight, place in settings}
+
+
+def _candidates(found: Slice, *, opinions: Mapping[str, Opinion], affinities: Affinities, config: HybridConfig) -> Candidates:
+    parts: list[tuple[IntArray, BoolArray, FloatArray, FloatArray]] = []
+    num_done = 0
+    for user_index, scores, met_BI, liked_BI in found.blocks():
+        lift_BI = log_lift(pooled(scores, opinions=opinions, met_BI=met_BI), num_items=met_BI.shape[1])
+        row_P, item_P = pairs = candidate_pairs(lift_BI, met_BI=met_BI, num_candidates=config.num_candidates)
+        by_model = [_by_sharpness(scores[name], scale=scale, met_BI=met_BI, pairs=pairs) for name, scale in found.scales.items()]
+        is_liked_P = np.asarray(liked_BI[row_P, item_P] != 0).reshape(-1)
+        known_PF = affinities.features(found.histories.take(user_index), row_P=row_P, item_P=item_P)
+        parts.append((row_P + num_done, is_liked_P, np.stack(by_model, axis=1), known_PF))
+        num_done += len(user_index)
+    user_P, is_liked_P, probability_PKS, known_PF = (np.concatenate(part) for part in zip(*parts, strict=True))
+    relevant_VI = found.validation.relevant_UI[found.validation.user_index]
+    num_likes_V = np.diff(relevant_VI.indptr).astype(np.int64)
+    return Candidates(user_P, is_liked_P, probability_PKS, known_PF, num_likes_V, num_items=relevant_VI.shape[1])
+
+
+def _by_sharpness(scores_BI: FloatArray, *, scale: Scale, met_BI: sp.csr_array, pairs: tuple[IntArray, IntArray]) -> FloatArray:
+    """What one model holds probable of the pairs under every sharpness, shape [P, S]."""
+    return np.stack([probabilities(scores_BI, scale=scale, sharpness=sharpness, met_BI=met_BI)[pairs] for sharpness in SHARPNESSES], axis=1)
+
+
+def _tuned(shown: Shown, *, likeliest: Mapping[str, Opinion], k: int) -> tuple[dict[str, Opinion], list[Stage]]:
+    """The pool that orders best, and the stages so far: every model alone, then the pool against the best of them."""
+    scales = {name: opinion.scale for name, opinion in likeliest.items()}
+    start = Setting(
+        tuple(opinion.weight for opinion in likeliest.values()),
+        tuple(SHARPNESSES.index(opinion.sharpness) for opinion in likeliest.values()),
+    )
+    reached = ascend(shown, start, k=k)
+    alone = {name: shown.ndcg(shown.probability_VNKS[:, :, place, start.sharpness_K[place]], k=k) for place, name in enumerate(scales)}
+    best = max(alone, key=lambda name: float(alone[name].mean()))
+    ndcg_V = shown.ndcg(shown.pooled(reached), k=k)
+    stages = [
+        _stage(name, alone_V, lead_V=alone_V - alone[best], is_kept=weight > 0)
+        for (name, alone_V), weight in zip(alone.items(), reached.weight_K, strict=True)
+    ]
+    return _opinions(scales, reached), [*stages, _stage(POOL, ndcg_V, lead_V=ndcg_V - alone[best], is_kept=True)]
+
+
+def _ranker(pairs: Pairs, *, names: tuple[str, ...], config: HybridConfig, seed: int) -> tuple[Ranker | None, Stage]:
+    """As many trees as order held-out users better than the pool, None where that is none; and the stage's figures."""
+    num_trees, ndcg_V, lead_V = trees_worth_growing(pairs, config=config, seed=seed)
+    ranker = grow(pairs, names=names, num_trees=num_trees, config=config, seed=seed) if num_trees else None
+    return ranker, _stage(RANKER, ndcg_V, lead_V=lead_V, is_kept=ranker is not None)
+
+
+def _stage(name: str, ndcg_V: Floats, *, lead_V: Floats, is_kept: bool) -> Stage:
+    standard_error = float(lead_V.std(ddof=1) / np.sqrt(len(lead_V))) if len(lead_V) > 1 else 0.0
+    return Stage(name, float(ndcg_V.mean()), float(lead_V.mean()), standard_error, is_kept)
+
+
+def _scale(found: Slice, *, choices: Choices, affinities: Affinities, config: HybridConfig, seed: int) -> tuple[float, float]:
+    """Slope and intercept that tell each new like from one random item the user had not met."""
+    rng = np.random.default_rng(seed)
+    margins, is_liked = [np.zeros(0)], [np.zeros(0, dtype=bool)]
+    for user_index, scores, met_BI, liked_BI in found.blocks():
+        lift_BI = ranked_lift(
+            scores,
+            choices=choices,
+            affinities=affinities,
+            histories=found.histories.take(user_index),
+            met_BI=met_BI,
+            num_candidates=config.num_candidates,
+        )
+        row_E, item_E = liked_BI.nonzero()
+        random_E = rng.integers(lift_BI.shape[1], size=len(row_E))
+        is_unmet_E = np.asarray((met_BI + liked_BI)[row_E, random_E] == 0).reshape(-1)
+        margins += [lift_BI[row_E, item_E], lift_BI[row_E, random_E][is_unmet_E]]
+        is_liked += [np.ones(len(row_E), dtype=bool), np.zeros(int(is_unmet_E.sum()), dtype=bool)]
+    margin_N, is_liked_N = np.concatenate(margins).astype(np.float64), np.concatenate(is_liked)
+    slope, intercept = platt_scale(margin_N, is_positive_N=is_liked_N) if is_liked_N.any() and not is_liked_N.all() else (1.0, 0.0)
+    # Scores must rise with the lift, whatever a handful of likes says.
+    return max(slope, LEAST_SLOPE), intercept

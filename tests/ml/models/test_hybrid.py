@@ -1,0 +1,190 @@
+"""The hybrid keeps the recommender contract; its pool, its ranker and its scale do what their sources say."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from ml.config.pipeline import HybridConfig, ModelConfig
+from ml.models.hybrid.affinities import NAMES as AFFINITIES
+from ml.models.hybrid.answers import candidate_pairs, log_lift
+from ml.models.hybrid.choices import Choices
+from ml.models.hybrid.hybrid import POOL_NAME, Hybrid
+from ml.models.hybrid.pool import Opinion, pool_weights, pooled
+from ml.models.hybrid.probabilities import probabilities
+from ml.models.hybrid.ranker import Pairs, grow, ndcg, trees_worth_growing
+from ml.models.hybrid.tuning import Setting, Shown, ascend
+from tests.ml.models.recommender_contract import RecommenderContract, everyone
+from tests.ml.models.worlds import awkward_world, make_inputs, two_tastes
+
+GNN = ModelConfig(embedding_size=8, epochs=2, batch_size=64, num_negatives=16, device="cpu")
+ALL = HybridConfig(num_candidates=4)
+CLOSED = ("item_knn", "ease", "spectral_filter", "text_only", "popularity")
+
+
+class TestHybrid(RecommenderContract):
+    ignores_user_order = False
+    folds_in_exactly = False
+
+    def build(self) -> Hybrid:
+        return Hybrid.of(ALL, model=GNN)
+
+
+class TestHybridOfClosedForms(RecommenderContract):
+    folds_in_exactly = False  # who is folded in has met nothing but what they like
+
+    def build(self) -> Hybrid:
+        return Hybrid.of(HybridConfig(models=CLOSED, num_candidates=4), model=GNN)
+
+
+class TestHybridWithRanker(RecommenderContract):
+    """Trees that were grown on chance: whatever they say, the contract holds."""
+
+    is_personal = True
+    folds_in_exactly = False
+    ignores_user_order = True
+
+    def build(self) -> Hybrid:
+        config = HybridConfig(models=CLOSED, num_candidates=4, min_leaf_pairs=1)
+        model = Hybrid.of(config, model=GNN)
+        names = ("pool", *CLOSED, *AFFINITIES)
+        model.choices = replace(model.choices, ranker=grow(noise(len(names)), names=names, num_trees=3, config=config, seed=1))
+        return model
+
+    def test_two_tastes_are_told_apart(self) -> None:
+        pytest.skip("trees grown on chance know no taste")
+
+    def test_a_new_user_of_a_taste_is_told_apart(self) -> None:
+        pytest.skip("trees grown on chance know no taste")
+
+
+def noise(num_features: int, *, num_users: int = 30, num_candidates: int = 12, seed: int = 0) -> Pairs:
+    """Candidates whose features say nothing of what is liked."""
+    rng = np.random.default_rng(seed)
+    user_P = np.repeat(np.arange(num_users), num_candidates)
+    is_liked_P = np.arange(len(user_P)) % num_candidates == rng.integers(num_candidates, size=num_users)[user_P]
+    features_PF = rng.normal(size=(len(user_P), num_features)).astype(np.float32)
+    return Pairs(user_P, is_liked_P, rng.normal(size=len(user_P)).astype(np.float32), features_PF, np.ones(num_users, dtype=np.int64))
+
+
+def test_probabilities_sum_to_one_over_what_was_not_met() -> None:
+    scores_BI = np.array([[1.0, 3.0, 0.0, -2.0], [0.0, 0.0, -1.0, 0.0]], dtype=np.float32)
+    met_BI = sp.csr_array(np.array([[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]]))
+    weights_BI = probabilities(scores_BI, scale="weight", sharpness=1.0, met_BI=met_BI)
+    np.testing.assert_allclose(weights_BI, [[0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
+    logits_BI = probabilities(scores_BI, scale="logit", sharpness=2.0, met_BI=met_BI)
+    np.testing.assert_allclose(logits_BI[0, 1:], np.exp([6.0, 0.0, -4.0]) / np.exp([6.0, 0.0, -4.0]).sum(), rtol=1e-5)
+    np.testing.assert_allclose(logits_BI.sum(axis=1), 1.0, rtol=1e-5)
+
+
+def test_huge_and_tiny_scores_stay_finite() -> None:
+    scores_BI = np.array([[1e30, 1e-30, 0.0], [1e-38, 1e-39, -1e30]], dtype=np.float32)
+    for scale in ("weight", "logit"):
+        found_BI = probabilities(scores_BI, scale=scale, sharpness=2.0, met_BI=sp.csr_array((2, 3)))
+        np.testing.assert_allclose(found_BI.sum(axis=1), 1.0, rtol=1e-5)
+
+
+def test_the_model_that_foretells_likes_counts_and_the_one_that_does_not_does_not() -> None:
+    right_E, wrong_E = np.full(200, 0.5), np.full(200, 1e-6)
+    weight_K = pool_weights(np.stack([wrong_E, right_E], axis=1), importance_E=np.ones(200), num_items=1000)
+    assert weight_K[1] > 0.99
+    np.testing.assert_allclose(weight_K.sum(), 1.0)
+
+
+def test_weights_are_where_the_likelihood_is_greatest() -> None:
+    rng = np.random.default_rng(4)
+    likelihood_EK = rng.gamma(0.3, 0.05, size=(500, 2))
+    weight = pool_weights(likelihood_EK, importance_E=np.ones(500), num_items=100)[0]
+    grid = np.linspace(0.0, 1.0, 2001)
+    mixed = 0.99 * (likelihood_EK[:, :1] * grid + likelihood_EK[:, 1:] * (1 - grid)) + 0.01 / 100
+    assert abs(weight - grid[np.log(mixed).sum(axis=0).argmax()]) < 0.02
+
+
+def test_the_pool_is_the_weighted_mean() -> None:
+    scores = {"one": np.array([[1.0, 1.0, 2.0]], dtype=np.float32), "two": np.array([[0.0, 4.0, 0.0]], dtype=np.float32)}
+    opinions = {"one": Opinion("weight", 1.0, 0.75), "two": Opinion("weight", 1.0, 0.25)}
+    np.testing.assert_allclose(pooled(scores, opinions=opinions, met_BI=sp.csr_array((1, 3))), [[0.1875, 0.4375, 0.375]])
+
+
+def test_candidates_are_the_best_unmet_ones() -> None:
+    lift_BI = np.array([[3.0, 2.0, 1.0, 0.0], [0.0, 1.0, 2.0, 3.0]], dtype=np.float32)
+    row_P, item_P = candidate_pairs(lift_BI, met_BI=sp.csr_array(np.array([[1.0, 0, 0, 0], [1.0, 1.0, 1.0, 0]])), num_candidates=2)
+    assert list(zip(row_P.tolist(), item_P.tolist(), strict=True)) == [(0, 1), (0, 2), (1, 3)]
+
+
+def test_lift_is_nought_by_chance_and_bounded_below() -> None:
+    lift_I = log_lift(np.array([0.25, 1.0, 0.0], dtype=np.float32), num_items=4)
+    np.testing.assert_allclose(lift_I, np.log([1.0, 0.99 * 4 + 0.01, 0.01]), rtol=1e-5)
+
+
+def test_ascent_finds_the_model_that_orders_and_stays_where_there_is_nothing_to_gain() -> None:
+    rng = np.random.default_rng(2)
+    is_liked_VN = np.eye(40, 10, dtype=bool)[rng.permutation(40)]
+    good_VN, bad_VN = is_liked_VN + 0.01 * rng.random((40, 10)), rng.random((40, 10))
+    shown = Shown(np.stack([bad_VN, good_VN], axis=2)[..., None].astype(np.float32), is_liked_VN, is_liked_VN.sum(axis=1))
+    start = Setting((0.95, 0.05), (0, 0))
+    reached = ascend(shown, start, k=5)
+    assert shown.ndcg(shown.pooled(reached), k=5).mean() > shown.ndcg(shown.pooled(start), k=5).mean() + 0.1
+    nothing = replace(shown, is_liked_VN=np.zeros_like(is_liked_VN))
+    assert ascend(nothing, start, k=5) == start
+
+
+def test_no_tree_is_grown_on_chance() -> None:
+    config = HybridConfig(max_trees=30, min_leaf_pairs=5)
+    num_trees, _, lead_V = trees_worth_growing(noise(6), config=config, seed=3)
+    assert num_trees == 0 or lead_V.mean() > lead_V.std(ddof=1) / np.sqrt(len(lead_V))
+    many = [trees_worth_growing(noise(6, seed=seed), config=config, seed=3)[0] for seed in range(8)]
+    assert np.mean(np.array(many) > 0) <= 0.5
+
+
+def test_trees_learn_what_the_pool_does_not_say() -> None:
+    pairs = noise(3, num_users=120)
+    pairs.features_PF[:, 1] = pairs.is_liked_P + 0.1 * pairs.features_PF[:, 1]
+    config = HybridConfig(max_trees=150, min_leaf_pairs=5)
+    num_trees, ndcg_V, _ = trees_worth_growing(pairs, config=config, seed=3)
+    assert num_trees > 0
+    assert ndcg_V.mean() > 0.95
+    ranker = grow(pairs, names=("a", "b", "c"), num_trees=num_trees, config=config, seed=3)
+    assert next(iter(ranker.importance())) == "b"
+    assert ndcg(pairs, margin_P=pairs.lift_P + ranker.correction(pairs.features_PF), k=10).mean() > 0.95
+
+
+def test_learned_from_a_slice_scores_are_calibrated_and_tell_tastes_apart() -> None:
+    inputs, withheld_U = two_tastes()
+    relevant_UI = sp.csr_array((np.ones(len(withheld_U)), (np.arange(len(withheld_U)), withheld_U)), shape=inputs.seen_UI.shape)
+    model = Hybrid.of(HybridConfig(models=CLOSED), model=GNN).fit(inputs, rng=np.random.default_rng(1), validation_UI=relevant_UI)
+    scores_UI = model.score(everyone(inputs))
+    assert (np.abs(scores_UI) <= 1).all()
+    liked_U = scores_UI[np.arange(len(withheld_U)), withheld_U]
+    other_U = scores_UI[np.arange(len(withheld_U)), (withheld_U + 1) % scores_UI.shape[1]]
+    assert liked_U.min() > 0 > other_U.max()
+    assert [stage.name for stage in model.choices.stages] == [*CLOSED, "pool", "ranker"]
+    assert Choices.from_json(model.choices.to_json()) == model.choices
+
+
+def test_an_empty_slice_leaves_all_models_counting_the_same() -> None:
+    inputs = awkward_world()
+    nothing = sp.csr_array(inputs.seen_UI.shape, dtype=np.float32)
+    model = Hybrid.of(HybridConfig(models=CLOSED), model=GNN).fit(inputs, rng=np.random.default_rng(1), validation_UI=nothing)
+    assert {opinion.weight for opinion in model.choices.opinions.values()} == {1 / len(CLOSED)}
+
+
+def test_choices_of_an_earlier_fit_are_kept_by_a_later_one() -> None:
+    inputs, _ = two_tastes()
+    choices = Choices({"item_knn": Opinion("weight", 2.0, 1.0)}, slope=0.5, intercept=-1.0)
+    model = Hybrid.of(HybridConfig(models=("item_knn",)), model=GNN, choices=choices).fit(inputs, rng=np.random.default_rng(1))
+    assert model.choices == choices
+
+
+def test_the_pool_stands_beside_the_ranker_in_a_trial() -> None:
+    model = TestHybridWithRanker().fitted(two_tastes()[0])
+    assert list(model.stages()) == [POOL_NAME]
+    pool = model.stages()[POOL_NAME]
+    assert not np.array_equal(pool.score(np.arange(4)), model.score(np.arange(4)))
+
+
+def test_a_user_nothing_is_known_of_is_answered_by_popularity() -> None:
+    inputs = make_inputs(np.array([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]))
+    scores_I = Hybrid.of(HybridConfig(models=CLOSED), model=GNN).fit(inputs, rng=np.random.default_rng(1)).score(np.array([2]))[0]
+    assert scores_I[0] > scores_I[1] > scores_I[2]
