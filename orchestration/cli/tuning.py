@@ -34,6 +34,7 @@ def tune_command(
     if out is not None and out.expanduser().resolve() == environment.profile:
         raise typer.BadParameter(f"--out is the profile itself, {out}; write the new one beside it")
     scope = _with_wishes(load_scope(environment), trials=trials, timeout=timeout)
+    typer.echo(f"interest-graph: searching from {environment.profile.name} for {scope.dataset.name}, state in {scope.home.base}", err=True)
     from orchestration.tuning import conclusion, setting_rows, tune
 
     found = tune(
