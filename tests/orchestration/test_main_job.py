@@ -140,7 +140,7 @@ def test_broken_rows_are_kept_with_file_line_and_mend(finished_world) -> None:
     assert all(row["source_file"] and row["source_row"] > 0 and row["reason"] and row["mend"] for row in kept)
 
 
-def test_settings_are_searched_on_the_finished_day_and_on_no_other(finished_world, command, tmp_path) -> None:
+def test_settings_are_searched_on_the_finished_day(finished_world, command, tmp_path) -> None:
     out = tmp_path / "better.yaml"
     done = command(finished_world, "tune", "--trials", "2", "--out", str(out), "--json")
     assert done.returncode == 0, done.stderr
@@ -153,9 +153,6 @@ def test_settings_are_searched_on_the_finished_day_and_on_no_other(finished_worl
     assert again.returncode == 0, again.stderr
     assert "2 of 2 trials are there" in again.stderr
     assert "model.temperature" in again.stdout
-    refused = command(finished_world, "tune", "--day", str(finished_world.first))
-    assert refused.returncode == 1
-    assert f"interest-graph run --day {finished_world.first} first" in refused.stderr
 
 
 def test_what_a_search_would_try_makes_no_run_anew(finished_world) -> None:
