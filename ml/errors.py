@@ -13,6 +13,7 @@ wrong argument stays `ValueError`, a broken invariant stays `assert`.
     ├── EmbeddingSpaceError  vectors of two spaces meeting
     ├── UnknownIdError       an id outside the vocabulary
     ├── EvaluationError      too little history to measure anything
+    ├── SearchError          a search over settings that is under way elsewhere, or cannot begin
     ├── ExtractorError       a language model endpoint that does not answer
     ├── ReleaseError         a release that is absent, torn or of another kind
     └── PublishError         features that could not be put online, or are not what was published
@@ -65,11 +66,11 @@ class ContractError(InterestGraphError):
 class MissingTableError(InterestGraphError):
     """A table or a partition of it that nobody has written yet."""
 
-    def __init__(self, table: str, partition: str, available: Sequence[str] = ()) -> None:
+    def __init__(self, table: str, partition: str, available: Sequence[str] = (), *, mend: str = "materialize it first") -> None:
         self.table = table
         self.partition = partition
         found = f"written: {available[0]} to {available[-1]}" if available else "nothing is written yet"
-        super().__init__(f"table {table} has no partition {partition} ({found}); materialize it first")
+        super().__init__(f"table {table} has no partition {partition} ({found}); {mend}")
 
 
 class TornTableError(InterestGraphError):
@@ -114,6 +115,10 @@ class UnknownIdError(InterestGraphError):
 
 class EvaluationError(InterestGraphError):
     """Too little history to split or to measure; training and looking up still work."""
+
+
+class SearchError(InterestGraphError):
+    """A search over settings that another process is at, or whose own profile's settings could not be fitted."""
 
 
 class ExtractorError(InterestGraphError):

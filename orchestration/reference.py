@@ -3,6 +3,7 @@
 `python -m orchestration.reference`; a test fails when a page no longer equals the code.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -50,8 +51,15 @@ def _table_section(contract: TableContract) -> str:
 
 def _config_section(name: str, section: BaseModel) -> str:
     lines = [f"\n## {name}\n", f"{(section.__doc__ or '').strip()}\n", "| setting | default | meaning |", "|---|---|---|"]
-    rows = [f"| `{name}.{field}` | `{info.default}` | {info.description} |" for field, info in type(section).model_fields.items()]
+    rows = [f"| `{name}.{field}` | {_shown(info.default)} | {info.description} |" for field, info in type(section).model_fields.items()]
     return "\n".join([*lines, *rows, ""])
+
+
+def _shown(default: object) -> str:
+    """A default as the page has it; of several by name, one a line."""
+    if isinstance(default, Mapping):
+        return "<br>".join(f"`{name}`: {value}" for name, value in default.items())
+    return f"`{default}`"
 
 
 def write_pages(folder: Path = DOCS) -> None:

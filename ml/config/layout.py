@@ -66,6 +66,11 @@ class DatasetHome:
         return self.base / "checkpoints"
 
     @property
+    def search(self) -> Path:
+        """Searches over settings, a folder per profile and day."""
+        return self.base / "search"
+
+    @property
     def landed(self) -> Path:
         """Landing files as they were read, so that none is read twice."""
         return self.base / "landed"

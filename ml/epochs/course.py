@@ -27,6 +27,9 @@ class Epoch:
     validation: float | None
 
 
+AfterEpoch = Callable[[Epoch], None]
+
+
 class Trainer(Protocol):
     """One optimiser over one network; `epoch` makes a pass and returns its mean loss."""
 
@@ -59,12 +62,14 @@ def run_epochs(
     checkpoints: Checkpoints | None = None,
     progress: Progress | None = None,
     start: float | None = None,
+    after_epoch: AfterEpoch | None = None,
 ) -> tuple[Epoch, ...]:
     """Train in place; with `validate`, stop after `patience` epochs without gain and go back to the best.
 
     `start` is the figure before the first epoch: where no epoch passes it, the network is again as it was.
     With `checkpoints`, where training stands is written after every epoch, and read first: a fit that
-    was killed goes on to the bits it would have had.
+    was killed goes on to the bits it would have had. `after_epoch` is given every epoch; what it raises
+    ends the training and comes out here, the network being as the epoch left it.
     """
     checkpoint = checkpoints.newest() if checkpoints else None
     course = _resumed(checkpoint, trainer) if checkpoint else _Course([], 0, _copy(trainer.network), start)
@@ -76,6 +81,8 @@ def run_epochs(
             checkpoints.write(len(history), _checkpoint(course, trainer))
         if progress is not None:
             progress(len(history), epochs)
+        if after_epoch is not None:
+            after_epoch(history[-1])
     if validate and history:
         trainer.network.load_state_dict(course.kept)
     return tuple(history)

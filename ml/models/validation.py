@@ -55,6 +55,26 @@ class Validation:
         return figures_V
 
 
+@dataclass(frozen=True)
+class Lead:
+    """A mean figure less another's on the same users, and the standard error of that difference; infinite for a single user."""
+
+    mean: float
+    standard_error: float
+
+    @property
+    def is_beyond_error(self) -> bool:
+        """Whether it is a gain of more than one standard error."""
+        return self.mean > max(0.0, self.standard_error)
+
+
+def lead_over(figures_V: npt.NDArray[np.float64], usual_V: npt.NDArray[np.float64]) -> Lead:
+    """What `figures_V` are ahead of `usual_V`, paired by user."""
+    lead_V = figures_V - usual_V
+    standard_error = lead_V.std(ddof=1) / np.sqrt(len(lead_V)) if len(lead_V) > 1 else np.inf
+    return Lead(float(lead_V.mean()), float(standard_error))
+
+
 def choose(figures: Callable[[float], npt.NDArray[np.float64]], *, usual: float, others: Sequence[float]) -> float:
     """The setting with the best mean figure, if it beats `usual` by more than a standard error of the paired difference.
 
@@ -64,8 +84,7 @@ def choose(figures: Callable[[float], npt.NDArray[np.float64]], *, usual: float,
     usual_V = figures(usual)
     chosen, best_lead = usual, 0.0
     for setting in others:
-        lead_V = figures(setting) - usual_V
-        standard_error = lead_V.std(ddof=1) / np.sqrt(len(lead_V)) if len(lead_V) > 1 else np.inf
-        if lead_V.mean() > max(best_lead, standard_error):
-            chosen, best_lead = setting, float(lead_V.mean())
+        lead = lead_over(figures(setting), usual_V)
+        if lead.is_beyond_error and lead.mean > best_lead:
+            chosen, best_lead = setting, lead.mean
     return chosen

@@ -11,7 +11,7 @@ import sys
 import typer
 
 from ml.errors import ConfigError, DatasetError, InterestGraphError
-from orchestration.cli import knowledge, lookups, main_job, online, releases, text
+from orchestration.cli import knowledge, lookups, main_job, online, releases, text, tuning
 from orchestration.environment import quiet_libraries
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ lookups.register(app)
 knowledge.register(app)
 text.register(app)
 releases.register(app)
+tuning.register(app)
 online.register(app)
 
 

@@ -1,12 +1,14 @@
 """The main job as a user meets it: run, look up, run again."""
 
 import json
+from dataclasses import replace
 
 import pyarrow.parquet as pq
 
 from ml.config.pipeline import TextConfig
 from ml.contracts import CONTRACTS
 from ml.text.encoder import load_encoder
+from orchestration.run import run_fingerprint
 
 from .conftest import SEARCHER
 
@@ -136,3 +138,26 @@ def test_broken_rows_are_kept_with_file_line_and_mend(finished_world) -> None:
     kept = finished_world.scope().store.read(CONTRACTS["quarantined_rows"], day=finished_world.last).to_pylist()
     assert kept
     assert all(row["source_file"] and row["source_row"] > 0 and row["reason"] and row["mend"] for row in kept)
+
+
+def test_settings_are_searched_on_the_finished_day(finished_world, command, tmp_path) -> None:
+    out = tmp_path / "better.yaml"
+    done = command(finished_world, "tune", "--trials", "2", "--out", str(out), "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [attempt["place"] for attempt in found["attempts"]] == [0, 1]
+    assert found["day"] == str(finished_world.last)
+    assert found["holds"] is out.exists()
+    assert "trial 2 of 2" in done.stderr
+    again = command(finished_world, "tune", "--trials", "2")
+    assert again.returncode == 0, again.stderr
+    assert "2 of 2 trials are there" in again.stderr
+    assert "model.temperature" in again.stdout
+
+
+def test_what_a_search_would_try_makes_no_run_anew(finished_world) -> None:
+    scope = finished_world.scope()
+    other = scope.config.model_copy(update={"search": scope.config.search.model_copy(update={"num_trials": 3})})
+    assert run_fingerprint(replace(scope, config=other)) == run_fingerprint(scope)
+    seeded = scope.config.model_copy(update={"model": scope.config.model.model_copy(update={"seed": 9})})
+    assert run_fingerprint(replace(scope, config=seeded)) != run_fingerprint(scope)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ml.config.pipeline import ModelConfig
 from ml.epochs.checkpoints import Checkpoints
-from ml.epochs.course import Epoch, Progress, run_epochs
+from ml.epochs.course import AfterEpoch, Epoch, Progress, run_epochs
 from ml.models.gnn.loss import sampled_softmax_loss
 from ml.models.gnn.network import InterestNetwork
 from ml.models.gnn.propagation import Vectors
@@ -28,6 +28,7 @@ def train(
     validate: Callable[[Vectors], float] | None = None,
     checkpoints: Checkpoints | None = None,
     progress: Progress | None = None,
+    after_epoch: AfterEpoch | None = None,
 ) -> tuple[Epoch, ...]:
     """Fit `network` to `learned` in place, as `run_epochs` does; without likes there is nothing to learn and the history is empty."""
     if not len(learned):
@@ -39,6 +40,7 @@ def train(
         validate=(lambda: validate(network.unit_vectors())) if validate else None,
         checkpoints=checkpoints,
         progress=progress,
+        after_epoch=after_epoch,
     )
 
 

@@ -15,7 +15,7 @@ import torch
 
 from ml.config.pipeline import ModelConfig
 from ml.epochs.checkpoints import Checkpoints
-from ml.epochs.course import Epoch, Progress, best_epoch
+from ml.epochs.course import AfterEpoch, Epoch, Progress, best_epoch
 from ml.ids import FloatArray, IntArray
 from ml.models.device import resolve_device
 from ml.models.gnn.fingerprints import fingerprint_of
@@ -82,12 +82,14 @@ class InterestGNN:
         progress: Progress | None = None,
         start: NetworkState | None = None,
         checkpoints: Path | None = None,
+        after_epoch: AfterEpoch | None = None,
     ) -> Self:
         """Train for `config.epochs`; with `validation_UI` (new likes, in the inputs' vocabularies), stop early and choose.
 
         Chosen are the epoch with the best NDCG@10 and the strength of the popularity correction.
         With `start`, what is known from an earlier fit starts from there (`network_state`). With
         `checkpoints` (a folder of this fit's own; drop it once the model is stored), a killed fit goes on where it was.
+        What `after_epoch` raises ends the fit and comes out; the model is then of no use.
         On one CPU and thread count, the same inputs, rng and start give the same bits, killed or not; on
         CUDA, nearly. Raises `ConfigError` for a start of another shape.
         """
@@ -119,6 +121,7 @@ class InterestGNN:
             validate=validate if validation else None,
             checkpoints=kept,
             progress=progress,
+            after_epoch=after_epoch,
         )
         self._finish(network, inputs, validation)
         return self

@@ -11,10 +11,7 @@ import pytest
 
 from ml.config import PipelineConfig
 from ml.config.pipeline import EvaluationConfig, ModelConfig
-from ml.contracts.behaviour import ITEMS
 from ml.contracts.manifest import Recipe
-from ml.contracts.meaning import ITEM_EMBEDDINGS, ITEM_INTERESTS, KNOWLEDGE_GRAPH, TEXT_INTERESTS
-from ml.contracts.vectors import matrix_to_vectors
 from ml.evaluation.gate import GateDecision
 from ml.models.hybrid.hybrid import Hybrid
 from ml.training.candidate import Candidate, NoCandidate, TrainingTables, load_candidate, save_candidate, train_candidate
@@ -25,48 +22,13 @@ from ml.training.releases import ReleaseStore
 from ml.training.releasing import decide, released_model, undecided
 from ml.training.schedule import last_of_every
 from ml.training.trial import put_to_trial, untried
-from tests.ml.evaluation.interaction_rows import at, interactions
+from tests.ml.evaluation.interaction_rows import interactions
+from tests.ml.training.taste_worlds import END, NUM_USERS, two_tastes
 
 CONFIG = PipelineConfig(
     model=ModelConfig(embedding_size=8, epochs=3, patience=2, batch_size=256, num_negatives=32, device="cpu"),
     evaluation=EvaluationConfig(num_bootstrap=100, gate_min_users=5),
 )
-NUM_USERS, NUM_ITEMS, NUM_DAYS = 40, 24, 20
-END = at(NUM_DAYS)
-
-
-def two_tastes(seed: int = 3) -> TrainingTables:
-    """Even users like even items, odd users odd ones; every item is as popular as its twin."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for user in range(NUM_USERS):
-        liked = rng.permutation(np.arange(user % 2, NUM_ITEMS, 2))[:9]
-        days = np.sort(rng.uniform(0, NUM_DAYS - 0.01, len(liked)))
-        rows += [(f"u{user:02}", f"i{item:02}", 1.0, float(day)) for item, day in zip(liked, days, strict=True)]
-    ids = [f"i{item:02}" for item in range(NUM_ITEMS)]
-    blank = {
-        "day": END.date(),
-        "text": None,
-        "text_known_at": None,
-        "category": None,
-        "tags": [],
-        "attributes": None,
-        "created_at": None,
-        "is_catalogued": True,
-    }
-    vectors = np.stack([np.eye(4)[item % 2] + 0.1 * rng.normal(size=4) for item in range(NUM_ITEMS)])
-    return TrainingTables(
-        interactions=interactions(rows),
-        items=pa.Table.from_pylist([{"item_id": item, "title": item, **blank} for item in ids], schema=ITEMS.schema),
-        item_embeddings=ITEM_EMBEDDINGS.conform(
-            pa.table({"item_id": ids, "text_hash": ids, "space_id": ["s"] * NUM_ITEMS, "vector": matrix_to_vectors(vectors)})
-        ),
-        item_interests=ITEM_INTERESTS.conform(
-            pa.table({"item_id": ids, "interest_id": [f"tag:{item % 2}" for item in range(NUM_ITEMS)], "weight": [1.0] * NUM_ITEMS})
-        ),
-        text_interests=TEXT_INTERESTS.empty(),
-        knowledge_graph=KNOWLEDGE_GRAPH.empty(),
-    )
 
 
 @pytest.fixture(scope="module")
