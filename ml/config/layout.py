@@ -66,6 +66,11 @@ class DatasetHome:
         return self.base / "checkpoints"
 
     @property
+    def ranking(self) -> Path:
+        """Recommendations under way, a folder per day; gone when they are written."""
+        return self.base / "ranking"
+
+    @property
     def landed(self) -> Path:
         """Landing files as they were read, so that none is read twice."""
         return self.base / "landed"

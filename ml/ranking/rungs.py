@@ -15,6 +15,7 @@ import scipy.sparse as sp
 from ml.contracts.spaces import require_same_space, space_of
 from ml.contracts.vectors import vectors_to_matrix
 from ml.ids import BoolArray, FloatArray, IntArray, Vocabulary
+from ml.ranking.factors import Factors
 from ml.ranking.sparse_rows import unit_rows
 from ml.ranking.top_n import Score
 
@@ -23,20 +24,21 @@ RungName = Literal["personal", "interest", "popular"]
 
 @dataclass(frozen=True)
 class Rung:
-    """Scores of `items` for those of `users` that `can_answer_U` marks."""
+    """Scores of `items` for those of `users` that `can_answer_U` marks; `factors` are the same scores as vectors, where they are such."""
 
     name: RungName
     users: Vocabulary
     items: Vocabulary
     can_answer_U: BoolArray
     score: Score
+    factors: Factors | None = None
 
 
-def personal_rung(score: Score, *, users: Vocabulary, items: Vocabulary, num_likes_U: IntArray) -> Rung:
+def personal_rung(score: Score, *, users: Vocabulary, items: Vocabulary, num_likes_U: IntArray, factors: Factors | None = None) -> Rung:
     """A release's own scores, for users with at least one like when it was fitted."""
     if num_likes_U.shape != (len(users),):
         raise ValueError(f"num_likes_U has shape {num_likes_U.shape}, expected {(len(users),)}")
-    return Rung(name="personal", users=users, items=items, can_answer_U=num_likes_U > 0, score=score)
+    return Rung(name="personal", users=users, items=items, can_answer_U=num_likes_U > 0, score=score, factors=factors)
 
 
 def popular_rung(users: Vocabulary, *, items: Vocabulary, popularity_I: FloatArray) -> Rung:
