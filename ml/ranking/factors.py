@@ -25,7 +25,7 @@ class Factors:
         if len(shapes[0]) != 2 or len(shapes[1]) != 2 or shapes[0][1] != shapes[1][1] or shapes[2] != shapes[1][:1]:
             raise ValueError(f"vectors of users, of items and the bias have shapes {shapes}, expected [U, D], [I, D] and [I]")
         bound = _longest(self.users_UD) * _longest(self.items_ID) + float(np.abs(self.bias_I).max(initial=0.0))
-        if not bound < np.finfo(np.float32).max:
+        if not bound < float(np.finfo(np.float32).max):
             raise ValueError(f"scores can be as large as {bound}: vectors or bias are not finite, or too long")
 
     def of_items(self, positions: IntArray) -> "Factors":
