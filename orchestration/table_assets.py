@@ -7,18 +7,20 @@ is here: inputs as of the day, days that need not be made again, days others sta
 """
 
 import inspect
+import shutil
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from pydantic import BaseModel
 
 from ml.contracts import CONTRACTS, TableContract
-from ml.contracts.manifest import Recipe
+from ml.contracts.manifest import Recipe, combined
 from ml.days import as_of
 from orchestration.artefacts import Artefact, Metadata
 from orchestration.code_version import code_version
@@ -39,6 +41,8 @@ class DayRun:
     log: Callable[[str], None]
     # Pictures are drawn for the newest day of a run alone: drawing costs more than some days do.
     is_newest: bool = True
+    # What decides the day's bytes (code, settings, inputs), as one sha256: work under way is of use to the same alone.
+    fingerprint: str = ""
 
     @property
     def as_of(self) -> datetime:
@@ -52,10 +56,11 @@ class DayRun:
 
 @dataclass(frozen=True)
 class Made:
-    """What a function made: the value to keep, and what people should see with it."""
+    """What a function made: the value to keep, what people should see with it, and the folder of its work, of no use once it is kept."""
 
     value: Any
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    workshop: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -179,10 +184,13 @@ class DayMaker:
         if not recompute and self._is_made(recipe, run.day):
             return None
         readers = {name: partial(self.scope.artefact(name).read, run.day) for name in self.inputs}
+        run = replace(run, fingerprint=combined({"code": recipe.code_version, **recipe.inputs}))
         made = self.function(run, **(readers if self.reads_on_demand else {name: read() for name, read in readers.items()}))
         several = made if isinstance(made, tuple) else (made,)
         for artefact, one in zip(self._kept, several, strict=True):
             artefact.write(one.value, day=run.day, recipe=recipe)
+            if one.workshop is not None:
+                shutil.rmtree(one.workshop, ignore_errors=True)
         return several
 
     def _is_made(self, recipe: Recipe, day: date) -> bool:

@@ -71,6 +71,11 @@ class DatasetHome:
         return self.base / "search"
 
     @property
+    def ranking(self) -> Path:
+        """Recommendations under way, a folder per day; gone when they are written."""
+        return self.base / "ranking"
+
+    @property
     def landed(self) -> Path:
         """Landing files as they were read, so that none is read twice."""
         return self.base / "landed"

@@ -240,6 +240,7 @@ class RankingConfig(_Section):
     top_k: PositiveInt = Field(20, description="recommendations per user")
     num_similar: PositiveInt = Field(10, description="similar items per item, similar users per user")
     block_size: PositiveInt = Field(1024, description="users scored at once")
+    shard_size: PositiveInt = Field(20_000, description="users ranked and explained between two writes: what a kill costs at most")
 
 
 class FeatureStoreConfig(_Section):

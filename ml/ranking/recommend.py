@@ -14,6 +14,7 @@ from ml.contracts.outputs import RECOMMENDATIONS
 from ml.ids import IntArray, Vocabulary
 from ml.ranking.explain import Explainer
 from ml.ranking.rungs import Rung
+from ml.ranking.shards import Shards
 from ml.ranking.top_n import Progress, top_n
 
 _RANKED = pa.schema([("user_id", STRING), ("rank", INTEGER), ("item_id", STRING), ("score", FLOAT), ("rung", STRING)])
@@ -28,19 +29,32 @@ def recommend(
     release_id: str,
     k: int,
     block_size: int,
+    shards: Shards | None = None,
     progress: Progress | None = None,
 ) -> pa.Table:
     """The `recommendations` table of `users`, by user and rank, explained.
 
-    See `rank_for_users`, which does the ranking.
+    See `rank_for_users`, which does the ranking. With `shards` what is finished is kept on the way, and
+    a call that was killed goes on where it was, to the same bytes.
     """
-    ranked = rank_for_users(users, rungs=rungs, seen=seen, k=k, block_size=block_size, progress=progress)
-    explained = explainer.explain(ranked)
-    return RECOMMENDATIONS.conform(explained.append_column("release_id", pa.repeat(pa.scalar(release_id, STRING), explained.num_rows)))
+    ladder = _ladder(rungs, seen=seen)
+
+    def explained(ids: pa.Array, told: Progress | None) -> pa.Table:
+        ranked = _rank(Vocabulary("user", ids), ladder=ladder, k=k, block_size=block_size, progress=told)
+        return explainer.explain(ranked)
+
+    table = shards.each(users.ids, make=explained, progress=progress) if shards else explained(users.ids, progress)
+    return RECOMMENDATIONS.conform(table.append_column("release_id", pa.repeat(pa.scalar(release_id, STRING), table.num_rows)))
 
 
 def rank_for_users(
-    users: Vocabulary, *, rungs: Sequence[Rung], seen: pa.Table, k: int, block_size: int, progress: Progress | None = None
+    users: Vocabulary,
+    *,
+    rungs: Sequence[Rung],
+    seen: pa.Table,
+    k: int,
+    block_size: int,
+    progress: Progress | None = None,
 ) -> pa.Table:
     """Columns user_id, rank, item_id, score, rung; by user, then rank.
 
@@ -48,19 +62,31 @@ def rank_for_users(
     holds pairs (user_id, item_id) that are never recommended, whatever came of them.
     A user who has met everything on a rung gets fewer rows, or none.
     """
+    return _rank(users, ladder=_ladder(rungs, seen=seen), k=k, block_size=block_size, progress=progress)
+
+
+def _ladder(rungs: Sequence[Rung], *, seen: pa.Table) -> list[tuple[Rung, sp.csr_array]]:
+    """Rungs with what is excluded on each, found once for all users."""
+    return [(rung, _excluded(seen, rung=rung)) for rung in rungs]
+
+
+def _rank(
+    users: Vocabulary,
+    *,
+    ladder: Sequence[tuple[Rung, sp.csr_array]],
+    k: int,
+    block_size: int,
+    progress: Progress | None,
+) -> pa.Table:
     pending = np.ones(len(users), dtype=np.bool_)
     tables = [_RANKED.empty_table()]
-    for rung in rungs:
+    for rung, excluded_UI in ladder:
         in_rung, known = rung.users.find(users.ids)
         served = np.flatnonzero(pending & known & np.append(rung.can_answer_U, False)[in_rung])
         pending[served] = False
+        told = _shifted(progress, before=int((~pending).sum()) - len(served), total=len(users))
         items_UK, scores_UK = top_n(
-            rung.score,
-            user_index=in_rung[served],
-            excluded_UI=_excluded(seen, rung=rung),
-            k=k,
-            block_size=block_size,
-            progress=_shifted(progress, before=int((~pending).sum()) - len(served), total=len(users)),
+            rung.score, user_index=in_rung[served], excluded_UI=excluded_UI, k=k, block_size=block_size, progress=told
         )
         tables.append(_rows(users.take(served), rung=rung, items_UK=items_UK, scores_UK=scores_UK))
     return pa.concat_tables(tables).sort_by([("user_id", "ascending"), ("rank", "ascending")])

@@ -6,18 +6,29 @@ Shapes: I items, U users, T interests, D dimension, K list length, N pairs.
 import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
+import torch
 
 from ml.contracts.contract import STRING, STRINGS
 from ml.contracts.outputs import SIMILAR_ITEMS, SIMILAR_USERS
 from ml.ids import FloatArray, IntArray, Vocabulary
+from ml.ranking.factors import Factors
 from ml.ranking.sparse_rows import unit_rows
 from ml.ranking.top_n import Progress, top_n
+from ml.ranking.top_n_vectors import top_n_vectors
 
+CPU = torch.device("cpu")
 _PAIR_BLOCK = 65_536
 
 
 def similar_items(
-    vectors_ID: FloatArray, *, items: Vocabulary, k: int, block_size: int, release_id: str, progress: Progress | None = None
+    vectors_ID: FloatArray,
+    *,
+    items: Vocabulary,
+    k: int,
+    block_size: int,
+    release_id: str,
+    device: torch.device = CPU,
+    progress: Progress | None = None,
 ) -> pa.Table:
     """Each item's `k` nearest others by cosine, ties by item id.
 
@@ -29,12 +40,13 @@ def similar_items(
     lengths_I = np.linalg.norm(vectors_ID, axis=1)
     placed = np.flatnonzero(lengths_I > 0)
     unit_ID = vectors_ID[placed] / lengths_I[placed, None]
-    neighbours_IK, cosine_IK = top_n(
-        lambda rows: unit_ID[rows] @ unit_ID.T,
+    neighbours_IK, cosine_IK = top_n_vectors(
+        Factors(unit_ID, unit_ID, np.zeros(len(unit_ID), dtype=np.float32)),
         user_index=np.arange(len(placed)),
         excluded_UI=sp.csr_array(sp.eye_array(len(placed))),
         k=k,
         block_size=block_size,
+        device=device,
         progress=progress,
     )
     row, place = np.nonzero(neighbours_IK >= 0)

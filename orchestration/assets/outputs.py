@@ -3,16 +3,21 @@
 import dagster as dg
 import numpy as np
 import pyarrow as pa
+import torch
 
+from ml.contracts.contract import partition_name
+from ml.contracts.manifest import combined
 from ml.contracts.outputs import RECOMMENDATIONS, SIMILAR_ITEMS, SIMILAR_USERS
 from ml.contracts.vectors import vectors_to_matrix
 from ml.features.items import popularity_ranks
 from ml.graph.table import graph_from_table
 from ml.ids import IntArray, Vocabulary
+from ml.models.device import resolve_device
 from ml.ranking.explain import Explainer
 from ml.ranking.names import Names
 from ml.ranking.recommend import recommend
 from ml.ranking.rungs import Rung, interest_rung, personal_rung, popular_rung
+from ml.ranking.shards import Shards
 from ml.ranking.similar import similar_items, similar_users
 from ml.training.candidate import FittedModel
 from ml.training.releasing import id_in_force, released_model
@@ -25,7 +30,7 @@ KINDS = {"python", "parquet"}
 
 def output_assets(scope: Scope) -> list[dg.AssetsDefinition]:
     """Score everybody, explain, and find neighbours."""
-    config, language = scope.config.ranking, scope.dataset.language
+    config, language, device = scope.config.ranking, scope.dataset.language, scope.config.model.device
 
     @day_assets(scope, RECOMMENDATIONS.name, group=GROUP, kinds=KINDS, settings=(config, language))
     def recommendations(
@@ -58,6 +63,7 @@ def output_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         found = released_model(release_decisions, releases=scope.releases)
         if found:
             rungs.insert(0, released_rung(found[1], catalogue=catalogue))
+        workshop = scope.home.ranking / partition_name(run.day)
         table = recommend(
             users,
             rungs=rungs,
@@ -72,11 +78,12 @@ def output_assets(scope: Scope) -> list[dg.AssetsDefinition]:
             release_id=id_in_force(release_decisions),
             k=config.top_k,
             block_size=config.block_size,
+            shards=Shards(workshop, fingerprint=work_fingerprint(run), size=config.shard_size),
             progress=run.progress("users"),
         )
-        return Made(table)
+        return Made(table, workshop=workshop)
 
-    @day_assets(scope, SIMILAR_ITEMS.name, group=GROUP, kinds=KINDS, settings=config)
+    @day_assets(scope, SIMILAR_ITEMS.name, group=GROUP, kinds=KINDS, settings=(config, device))
     def similar_items_(run: DayRun, release_decisions: pa.Table, item_embeddings: pa.Table) -> Made:
         found = released_model(release_decisions, releases=scope.releases)
         known = Vocabulary("item", item_embeddings.column("item_id"))
@@ -86,6 +93,7 @@ def output_assets(scope: Scope) -> list[dg.AssetsDefinition]:
             items=Vocabulary("item", found[1].items.take(kept)) if found else known,
             k=config.num_similar,
             block_size=config.block_size,
+            device=resolve_device(device),
             release_id=id_in_force(release_decisions),
             progress=run.progress("items"),
         )
@@ -120,3 +128,8 @@ def released_rung(fitted: FittedModel, *, catalogue: Vocabulary) -> Rung:
         items=Vocabulary("item", fitted.items.take(kept)),
         num_likes_U=fitted.num_likes_U,
     )
+
+
+def work_fingerprint(run: DayRun) -> str:
+    """What decides the bytes of a day's shards: what decides the day's, and what decides rounding on this machine."""
+    return combined({"day": run.fingerprint, "threads": str(torch.get_num_threads())})

@@ -57,7 +57,7 @@ def assert_whole(world) -> None:
 
 def leftovers(home: Path) -> list[str]:
     """Files and folders below a home that only a write under way may have; dbt's and Dagster's own folders apart."""
-    names = ("*.tmp", "*.old", "tmp_*", "*.torn", "*.broken-*", "parsing-*")
+    names = ("*.tmp", "*.old", "tmp_*", "*.torn", "*.broken-*", "parsing-*", "shard-*")
     return sorted(str(path.relative_to(home)) for name in names for path in home.rglob(name))
 
 

@@ -29,6 +29,7 @@ from ml.models.inputs import ModelInputs
 from ml.models.recommender import require_known_users, require_same_items
 from ml.models.storage import load_model, save_model
 from ml.models.validation import Validation, choose
+from ml.ranking.factors import Factors
 
 # Multiples of the configured popularity correction that are tried on the validation slice.
 _FACTORS = (0.0, 0.25, 0.5, 0.75, 1.25, 1.5, 2.0)
@@ -167,6 +168,12 @@ class InterestGNN:
         cosine_BI = user_vectors_BD @ self._item_vectors_ID.T
         scores_BI: FloatArray = cosine_BI / np.float32(self.config.temperature) + np.float32(self._correction) * self._popularity_I
         return scores_BI
+
+    @property
+    def factors(self) -> Factors:
+        """The same logits as products of vectors."""
+        users_UD = self._user_vectors_UD / np.float32(self.config.temperature)
+        return Factors(users_UD, self._item_vectors_ID, np.float32(self._correction) * self._popularity_I)
 
     def save(self, directory: Path) -> None:
         """Write the final vectors and settings, which score, and the network's state, which a later fit starts from."""

@@ -22,7 +22,8 @@ def naive(scores_UI: np.ndarray, excluded_UI: np.ndarray, *, k: int) -> tuple[li
 
 @st.composite
 def problems(draw):
-    num_users, num_items = draw(st.integers(0, 7)), draw(st.integers(0, 12))
+    # Above some 16 items for each of the list, whole groups of items are looked at first.
+    num_users, num_items = draw(st.integers(0, 7)), draw(st.integers(0, 12) | st.integers(13, 400))
     seed, levels = draw(st.integers(0, 10_000)), draw(st.sampled_from([1, 2, 5, 1000]))
     rng = np.random.default_rng(seed)
     # Few levels: many ties, also at the cut.
@@ -99,3 +100,34 @@ def test_scores_of_another_shape_are_refused() -> None:
 def test_nothing_asked_is_a_mistake(k, block_size) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         top_n(lambda rows: np.zeros((1, 2)), user_index=np.array([0]), excluded_UI=sp.csr_array((1, 2)), k=k, block_size=block_size)
+
+
+@settings(deadline=None, max_examples=100)
+@given(problems(), st.integers(0, 1000))
+def test_items_not_allowed_are_as_excluded_for_everybody(problem, seed) -> None:
+    scores, excluded, users, k, block_size = problem
+    allowed = np.random.default_rng(seed).random(scores.shape[1]) < 0.5
+    items_UK, scores_UK = top_n(
+        lambda rows: scores[rows], user_index=users, excluded_UI=sp.csr_array(excluded), k=k, block_size=block_size, allowed_I=allowed
+    )
+    expected_items, expected_scores = naive(scores[users], (excluded | ~allowed)[users], k=k)
+    assert items_UK.tolist() == expected_items
+    assert scores_UK.tolist() == expected_scores
+
+
+@pytest.mark.parametrize("mask", [np.array([True]), np.array([0, 1])])
+def test_positions_or_half_a_mask_of_allowed_items_are_refused(mask) -> None:
+    with pytest.raises(ValueError, match="allowed_I has shape"):
+        top_n(lambda rows: np.zeros((1, 2)), user_index=np.array([0]), excluded_UI=sp.csr_array((1, 2)), k=1, block_size=1, allowed_I=mask)
+
+
+def test_scores_may_be_read_only_and_of_double_precision() -> None:
+    scores = np.broadcast_to(np.linspace(0.0, 1.0, 300), (2, 300))
+    items_UK, _ = top_n(lambda rows: scores[rows * 0], user_index=np.arange(2), excluded_UI=sp.csr_array((2, 300)), k=2, block_size=2)
+    assert items_UK.tolist() == [[299, 298]] * 2
+
+
+def test_large_finite_scores_whose_sum_is_infinite_are_scores() -> None:
+    scores = np.full((1, 4), 3e38, dtype=np.float32)
+    items_UK, _ = top_n(lambda rows: scores[rows], user_index=np.array([0]), excluded_UI=sp.csr_array((1, 4)), k=2, block_size=1)
+    assert items_UK.tolist() == [[0, 1]]
