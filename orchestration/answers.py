@@ -11,7 +11,11 @@ import pyarrow.compute as pc
 
 from ml.contracts import CONTRACTS
 from ml.errors import MissingTableError, UnknownIdError
-from ml.ranking.query import answer_query
+from ml.graph.table import graph_from_table
+from ml.ids import Vocabulary
+from ml.ranking.names import Names
+from ml.ranking.query import Knowledge, answer_query
+from ml.ranking.question_graph import build_question_graph
 from orchestration.encoders import encoder_of_day
 from orchestration.scope import Scope
 
@@ -82,7 +86,7 @@ def popular_items(scope: Scope, *, k: int, day: date | None) -> list[dict[str, A
 
 
 def query_answers(scope: Scope, query: str, *, k: int, day: date | None) -> list[dict[str, Any]]:
-    """Items whose meaning is nearest to a text, each with the interest points that match."""
+    """Items whose meaning is nearest to a text or that the graph joins to what it names, each with the interest points that match."""
     day = day or newest_partition(scope, "item_embeddings")
     encoder = encoder_of_day(scope, day)
     ranked = answer_query(
@@ -91,12 +95,28 @@ def query_answers(scope: Scope, query: str, *, k: int, day: date | None) -> list
         item_embeddings=read_table(scope, "item_embeddings", day=day),
         interest_points=read_table(scope, "interest_points", day=day),
         item_interests=read_table(scope, "item_interests", day=day),
+        knowledge=_knowledge(scope, day=day) if scope.config.question.graph_weight > 0 else None,
         k=k,
         text=query,
         language=scope.dataset.language,
     )
     names = titles(scope, day=day)
     return [{**row, "title": names[row["item_id"]]} for row in ranked]
+
+
+def _knowledge(scope: Scope, *, day: date) -> Knowledge:
+    """The day's graph without its users, as questions pass it."""
+    edges, embeddings, points, triples, items = (
+        read_table(scope, name, day=day) for name in ("interest_graph", "item_embeddings", "interest_points", "knowledge_graph", "items")
+    )
+    edges = edges.filter(pc.and_(pc.not_equal(edges.column("source_type"), "user"), pc.not_equal(edges.column("target_type"), "user")))
+    graph = build_question_graph(
+        graph_from_table(edges, vocabularies={"item": Vocabulary("item", embeddings.column("item_id"))}),
+        item_embeddings=embeddings,
+        interest_points=points,
+        names=Names.from_tables(items=items, interest_points=points, knowledge_graph=triples),
+    )
+    return Knowledge(graph, scope.config.question)
 
 
 def similar(scope: Scope, *, kind: str, identifier: str, k: int, day: date | None) -> list[dict[str, Any]]:

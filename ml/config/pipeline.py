@@ -243,6 +243,17 @@ class RankingConfig(_Section):
     shard_size: PositiveInt = Field(20_000, description="users ranked and explained between two writes: what a kill costs at most")
 
 
+class QuestionConfig(_Section):
+    """Free texts answered through the graph; apart from `ranking`, so that a change makes no table again."""
+
+    graph_weight: NonNegativeFloat = Field(0.4, description="what arrives over the graph, at most, in units of cosine; 0: plain cosine")
+    num_layers: int = Field(2, ge=1, le=4, description="edges that a message goes at most")
+    restart: float = Field(0.5, ge=0, lt=1, description="share of every step that is the matched nodes' own message again")
+    gate_power: PositiveFloat = Field(3.0, description="power of the cosine that a node passes messages on with")
+    near_weight: float = Field(0.25, ge=0, le=1, description="message of a node near in meaning, where 1 is of one named in the text")
+    num_near: int = Field(20, ge=0, description="nodes of a kind near in meaning that get a message at most")
+
+
 class FeatureStoreConfig(_Section):
     """Feast's online store."""
 
@@ -334,6 +345,7 @@ class PipelineConfig(_Section):
     hybrid: HybridConfig = Field(default_factory=HybridConfig)
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     ranking: RankingConfig = Field(default_factory=RankingConfig)
+    question: QuestionConfig = Field(default_factory=QuestionConfig)
     features: FeatureStoreConfig = Field(default_factory=FeatureStoreConfig)
     monitoring: MonitoringConfig = Field(default_factory=MonitoringConfig)
     search: SearchConfig = Field(default_factory=SearchConfig)

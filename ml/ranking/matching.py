@@ -53,10 +53,21 @@ def named_share(matches: Matches, *, about_IT: sp.csr_array) -> FloatArray:
 
 def is_named(name: str, *, text: str) -> bool:
     """Whether `text` holds `name`, letter case aside: as whole words, or anywhere for names in Chinese characters."""
+    key = name_key(name)
+    return bool(key) and key in searched(text)
+
+
+def name_key(name: str) -> str:
+    """What is looked for in a `searched` text; empty for a name without a letter or digit."""
     if _HAN.search(name):
-        return name.casefold() in text.casefold()
-    wanted = _spaced(name)
-    return len(wanted) > 2 and wanted in _spaced(text)
+        return name.casefold()
+    words = _spaced(name)
+    return words if len(words) > 2 else ""
+
+
+def searched(text: str) -> str:
+    """A text in the form in which keys of names are looked for."""
+    return f"{text.casefold()}\n{_spaced(text)}"
 
 
 def cosines(vector: FloatArray, vectors_ND: FloatArray) -> FloatArray:

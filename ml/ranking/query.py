@@ -11,15 +11,26 @@ import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
 
+from ml.config.pipeline import QuestionConfig
 from ml.contracts.spaces import require_same_space, space_of
 from ml.contracts.vectors import vectors_to_matrix
 from ml.ids import FloatArray, IntArray, Vocabulary
 from ml.ranking.matching import cosines, match_interests, named_share
+from ml.ranking.question_graph import Passed, QuestionGraph, pass_question
+from ml.ranking.question_paths import explain_question
 from ml.ranking.top_n import top_n
 from ml.ranking.wording import Language, fill, is_chinese
 
 # Enough to lead where cosines hardly differ, too little to drown what the other words mean.
-_NAMED_WEIGHT = 0.3
+NAMED_WEIGHT = 0.3
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What a question is passed over, and how."""
+
+    graph: QuestionGraph
+    config: QuestionConfig
 
 
 @dataclass(frozen=True)
@@ -41,15 +52,17 @@ def answer_query(
     k: int,
     text: str = "",
     preference: Preference | None = None,
+    knowledge: Knowledge | None = None,
     excluded: pa.Array | None = None,
     language: Language = "auto",
     num_matches: int = 20,
 ) -> list[dict[str, Any]]:
-    """The `k` best items: rank, item_id, score, similarity (cosine to the text), matched_interests, reason.
+    """The `k` best items: rank, item_id, score, similarity (cosine to the text), matched_interests, reason, path.
 
     `score` is the cosine plus, where the query's own words are given as `text`, 0.3 of the
     share of the item that interest points named in them make up: exact names count also
-    in a language the encoder hardly reads. With a `preference` it is the mean of that score's
+    in a language the encoder hardly reads. With `knowledge` what reaches the item over the graph is added (see
+    `pass_question`), and reason and path tell the way it came; else the path is empty. With a `preference` it is the mean of that score's
     standard score and the user's, weighted by share (items the preference does not know
     count as average). `excluded` item ids are left out. An item's reason names the best
     matching interest it is about (see `match_interests`; `num_matches` at most). Ties go
@@ -60,13 +73,20 @@ def answer_query(
     items = Vocabulary("item", item_embeddings.column("item_id"))
     similarity_I = cosines(query_vector, vectors_to_matrix(item_embeddings.column("vector")))
     matches = match_interests(query_vector, text=text, points=interest_points, limit=num_matches)
-    about_IT = _about(item_interests, items=items, interests=matches.interests)
-    score_I = similarity_I + _NAMED_WEIGHT * named_share(matches, about_IT=about_IT)
+    about_IT = about(item_interests, items=items, interests=matches.interests)
+    score_I = similarity_I + NAMED_WEIGHT * named_share(matches, about_IT=about_IT)
+    passed = _pass(knowledge, query_vector, text=text, items=items)
+    if knowledge is not None and passed is not None:
+        score_I = score_I + knowledge.config.graph_weight * passed.arrived_I
     if preference is not None:
         score_I = _blended(score_I, items=items, preference=preference)
     best = _best(score_I, excluded=excluded, items=items, k=k)
     matched = [matches.names.take(pa.array(matches.order[row])).to_pylist() for row in about_IT[best][:, matches.order].toarray() > 0]
-    reasons = _reasons(matched, language=language)
+    reasons, paths = _reasons(matched, language=language), [list[str]() for _ in best]
+    if knowledge is not None and passed is not None:
+        explained = explain_question(knowledge.graph, passed, items=best, language=language)
+        reasons = [by_path or reason for by_path, reason in zip(explained.reasons, reasons, strict=True)]
+        paths = explained.paths
     return [
         {
             "rank": place + 1,
@@ -75,6 +95,7 @@ def answer_query(
             "similarity": float(similarity_I[best[place]]),
             "matched_interests": matched[place],
             "reason": reasons[place],
+            "path": paths[place],
         }
         for place, item_id in enumerate(items.take(best).to_pylist())
     ]
@@ -85,6 +106,15 @@ def _require_space(space_id: str, *, item_embeddings: pa.Table, interest_points:
         found = space_of(table, name=name)
         if found is not None:
             require_same_space(space_id, found)
+
+
+def _pass(knowledge: Knowledge | None, query_vector: FloatArray, *, text: str, items: Vocabulary) -> Passed | None:
+    """What arrives at the items; None where nothing is to be passed on. Raises `ValueError` for a graph of other items."""
+    if knowledge is None or knowledge.config.graph_weight == 0:
+        return None
+    if knowledge.graph.vocabularies["item"] != items:
+        raise ValueError("the graph's items are not those that have embeddings; build it with their vocabulary")
+    return pass_question(knowledge.graph, query_vector, text=text, config=knowledge.config)
 
 
 def _best(score_I: FloatArray, *, excluded: pa.Array | None, items: Vocabulary, k: int) -> IntArray:
@@ -116,7 +146,7 @@ def _standard(scores: FloatArray) -> FloatArray:
     return standard
 
 
-def _about(item_interests: pa.Table, *, items: Vocabulary, interests: Vocabulary) -> sp.csr_array:
+def about(item_interests: pa.Table, *, items: Vocabulary, interests: Vocabulary) -> sp.csr_array:
     """Weights of interest points on items, shape [I, T]."""
     item_index, knows_item = items.find(item_interests.column("item_id"))
     interest_index, knows_interest = interests.find(item_interests.column("interest_id"))

@@ -41,6 +41,22 @@ TEMPLATES: Mapping[str, Mapping[str, str]] = {
         "en": "About {interest}, which is close to what you asked for",
         "zh": "与{interest}有关，接近你要找的内容",
     },
+    "query_named": {
+        "en": "{relation}: {node}, which you named",
+        "zh": "{relation}：{node}，你提到了它",
+    },
+    "query_near": {
+        "en": "{relation}: {node}, which is close to what you asked for",
+        "zh": "{relation}：{node}，接近你要找的内容",
+    },
+    "query_named_path": {
+        "en": "{relation}: {node}, linked to {start}, which you named",
+        "zh": "{relation}：{node}，它与你提到的{start}相关",
+    },
+    "query_near_path": {
+        "en": "{relation}: {node}, linked to {start}, which is close to what you asked for",
+        "zh": "{relation}：{node}，它与{start}相关，后者接近你要找的内容",
+    },
     "query": {"en": "Close in meaning to what you asked for", "zh": "与你要找的内容意思相近"},
 }
 

@@ -1,0 +1,1 @@
+"""Free-text questions with known answers, and catalogues from which those answers were taken out."""
