@@ -34,7 +34,7 @@ class UserKNN:
 
     name: ClassVar[str] = "user_knn"
 
-    def __init__(self, *, num_neighbors: int = 100, shrinkage: float = 5.0, weighted: bool = False) -> None:
+    def __init__(self, *, num_neighbors: int = 100, shrinkage: float = 0.0, weighted: bool = False) -> None:
         """`num_neighbors` per user, themselves included; `shrinkage` in shared likes; `weighted` compares faded likes, else all count 1."""
         if num_neighbors < 1 or shrinkage < 0:
             raise ValueError(f"num_neighbors must be at least 1 and shrinkage at least 0, not {num_neighbors} and {shrinkage}")

@@ -16,7 +16,7 @@ RNG = np.random.default_rng(0)
 
 class TestUserKNN(RecommenderContract):
     def build(self) -> UserKNN:
-        return UserKNN()
+        return UserKNN(shrinkage=2.0)
 
 
 class TestUserKNNOfFadedLikes(RecommenderContract):
