@@ -42,7 +42,7 @@ class IALS:
         embedding_size: int = 64,
         epochs: int = 16,
         regularization: float = 0.003,
-        unobserved_weight: float = 0.1,
+        unobserved_weight: float = 0.01,
         frequency_power: float = 1.0,
     ) -> None:
         """`regularization` per like at power 1; `unobserved_weight` relative to a like's; an epoch solves for all users and all items."""

@@ -18,12 +18,12 @@ RNG = np.random.default_rng(0)
 
 class TestIALS(RecommenderContract):
     def build(self) -> IALS:
-        return IALS(embedding_size=4, regularization=0.05)
+        return IALS(embedding_size=4, regularization=0.05, unobserved_weight=0.1)
 
 
 class TestIALSWithMoreDimensionsThanItems(RecommenderContract):
     def build(self) -> IALS:
-        return IALS(embedding_size=32, epochs=4, regularization=0.3, frequency_power=0.5)
+        return IALS(embedding_size=32, epochs=4, regularization=0.3, unobserved_weight=0.1, frequency_power=0.5)
 
 
 def random_likes(seed: int, num_users: int, num_items: int) -> np.ndarray:
@@ -132,7 +132,8 @@ def test_what_is_hardly_believed_hardly_joins_items() -> None:
     doubted = replace(inputs, credibility_U=np.array([1, 1, 1, 1, 0.001, 0.001], dtype=np.float32))
     whole = replace(inputs, credibility_U=np.ones(6, dtype=np.float32))
     plain, same, less = (
-        IALS(embedding_size=1).fit(found, rng=np.random.default_rng(0)).score(np.array([0]))[0] for found in (inputs, whole, doubted)
+        IALS(embedding_size=1, unobserved_weight=0.1).fit(found, rng=np.random.default_rng(0)).score(np.array([0]))[0]
+        for found in (inputs, whole, doubted)
     )
     np.testing.assert_array_equal(plain, same)
     assert abs(less[2]) < 0.1 * abs(plain[2])
