@@ -24,14 +24,13 @@ _START_SCALE = 0.1
 
 
 class IALS:
-    """Score `w_u . h_i`, the vectors being the alternating minimum of
+    """Score `w_u . h_i`, the vectors being an alternating minimum of a weighted squared error with a ridge.
 
     `sum_liked (1 - w_u . h_i)^2 + a sum_all (w_u . h_i)^2 + l (sum_u n_u^v |w_u|^2 + sum_i n_i^v |h_i|^2)`
-
     with a the `unobserved_weight`, l the `regularization`, v the `frequency_power`, and the frequencies
     n_u = likes of u + a x items, n_i = likes of i + a x users. A user counts by their credibility for
     the items; their own vector does not depend on it. It is solved last, against the final items,
-    as that of a newcomer is.
+    as that of a newcomer is. Small a suits large catalogues: the ridge grows with a x items.
     """
 
     name: ClassVar[str] = "ials"
