@@ -104,7 +104,7 @@ class SkipGramTrainer:
         start_W = self.graph.connected.repeat(settings.walks_per_node)
         start_W = start_W[torch.randperm(len(start_W), generator=self.generator)]
         per_walk = 2 * sum(max(settings.walk_length - gap, 0) for gap in range(1, settings.window + 1))
-        for some_W in start_W.split(max(settings.batch_size // per_walk, 1)):
+        for some_W in torch.split(start_W, max(settings.batch_size // per_walk, 1)):
             yield walks(self.graph, some_W, length=settings.walk_length, p=settings.p, q=settings.q, generator=self.generator)
 
     def _negatives(self) -> Tensor:

@@ -83,6 +83,7 @@ def test_rows_are_solved_as_each_would_be_alone(seed: int, num_rows: int, num_ta
     weight_T = rng.uniform(0.2, 1.0, num_targets).astype(np.float32)
     ridge = Ridge(0.2, 0.1, 0.5)
     found_ND = solve_rows(sp.csr_array(weight_NT), vectors_TD, ridge=ridge, weight_T=weight_T)
+    weight_T = weight_T.astype(np.float64)
     for row_T, found_D in zip(weight_NT, found_ND, strict=True):
         penalty = 0.1 * (row_T.sum() + 0.2 * weight_T.sum()) ** 0.5
         system_DD = (vectors_TD.T * (row_T + 0.2 * weight_T)) @ vectors_TD + penalty * np.eye(size)
