@@ -18,8 +18,9 @@ from ml.models.storage import load_model, save_model
 class Popularity:
     """Sum over users of their time-decayed likes: what many came to like lately.
 
-    A user's like is damped (`ModelInputs.positives_UI`), so that one user's purchases of an
-    item do not outweigh many users' views of another.
+    A like counts half after every `interests.half_life_days`, so fashions pass. A user's like is
+    damped (`ModelInputs.positives_UI`), so that one user's purchases of an item do not outweigh many
+    users' views of another.
     """
 
     name: ClassVar[str] = "popularity"

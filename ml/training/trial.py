@@ -18,6 +18,7 @@ from ml.evaluation.rankings import Scorer
 from ml.evaluation.realigned import Realigned
 from ml.evaluation.truth import held_out
 from ml.models.ease import EASE
+from ml.models.ials import IALS
 from ml.models.inputs import ModelInputs
 from ml.models.item_knn import ItemKNN
 from ml.models.popularity import Popularity
@@ -40,7 +41,7 @@ class Trial:
 
 def baselines() -> tuple[Recommender, ...]:
     """What a model must stand beside, unfitted."""
-    return (Popularity(), ItemKNN(), EASE(), TextOnly())
+    return (Popularity(), ItemKNN(), EASE(), IALS(), TextOnly())
 
 
 def put_to_trial(

@@ -35,7 +35,7 @@ def test_report_names_metrics_gate_user_and_places(finished_world, command) -> N
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["reused"] is True
-    assert {"popularity", "item_knn", "ease", "text_only", "interest_gnn"} <= {row["model"] for row in found["metrics"]}
+    assert {"popularity", "item_knn", "ease", "ials", "text_only", "interest_gnn"} <= {row["model"] for row in found["metrics"]}
     assert found["release"]["reason"].endswith(".")
     assert found["recommendations"]
     assert all(row["reason"] for row in found["recommendations"])

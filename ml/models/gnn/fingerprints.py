@@ -29,9 +29,11 @@ def fingerprint_of(
     rng: np.random.Generator,
     validation_UI: sp.csr_array | None = None,
     start: NetworkState | None = None,
+    model: str = "interest_gnn",
 ) -> str:
-    """sha256 over every argument of a fit; `rng` is read, not drawn from."""
-    digest = hashlib.sha256(json.dumps(_settings(config, rng), sort_keys=True, default=_as_list).encode())
+    """sha256 over every argument of a fit of the `model` of that name; `rng` is read, not drawn from."""
+    settings = _settings(config, rng) | {"model": model}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=_as_list).encode())
     for name, content in [*_of_inputs(inputs), *_of_validation(validation_UI), *_of_state(start)]:
         array = content.to_numpy(zero_copy_only=False) if isinstance(content, pa.Array) else np.ascontiguousarray(content)
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())

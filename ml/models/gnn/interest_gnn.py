@@ -22,7 +22,7 @@ from ml.models.gnn.fingerprints import fingerprint_of
 from ml.models.gnn.fitting import train
 from ml.models.gnn.network import InterestNetwork
 from ml.models.gnn.network_state import NetworkState, start_from
-from ml.models.gnn.propagation import Vectors
+from ml.models.gnn.propagation import Propagation, TypedPropagation, Vectors
 from ml.models.gnn.sampling import likes_to_learn
 from ml.models.histories import Histories
 from ml.models.inputs import ModelInputs
@@ -48,6 +48,7 @@ class InterestGNN:
     """
 
     name: ClassVar[str] = "interest_gnn"
+    propagation: ClassVar[type[Propagation]] = TypedPropagation
 
     def __init__(self, config: ModelConfig | None = None) -> None:
         """Unfitted. After `fit`, `chosen_config` is `config` with what the validation slice chose.
@@ -97,13 +98,14 @@ class InterestGNN:
         device = resolve_device(self.config.device)
         kept = (
             Checkpoints(
-                checkpoints, fingerprint=fingerprint_of(inputs, config=self.config, rng=rng, validation_UI=validation_UI, start=start)
+                checkpoints,
+                fingerprint=fingerprint_of(inputs, config=self.config, rng=rng, validation_UI=validation_UI, start=start, model=self.name),
             )
             if checkpoints
             else None
         )
         validation = None if validation_UI is None else Validation.prepare(validation_UI, seen_UI=inputs.seen_UI, rng=rng)
-        network = InterestNetwork(inputs, config=self.config, rng=rng, device=device)
+        network = InterestNetwork(inputs, config=self.config, rng=rng, device=device, propagation=self.propagation)
         if start is not None:
             start_from(network, start, vocabularies=inputs.graph.vocabularies)
         self._popularity_I = log_popularity(inputs)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ml.config.pipeline import ModelConfig
 from ml.graph.interest_graph import NODE_TYPES
 from ml.ids import BoolArray, FloatArray
-from ml.models.gnn.propagation import TypedPropagation, Vectors
+from ml.models.gnn.propagation import Propagation, TypedPropagation, Vectors
 from ml.models.gnn.relations import Relation, likes, relations_of
 from ml.models.inputs import ModelInputs
 from ml.models.spectral import COORDINATE_SCALE, centered, spectral_vectors, text_projection
@@ -28,7 +28,15 @@ class InterestNetwork(nn.Module):
     liked_I1: Tensor
     liking_U1: Tensor
 
-    def __init__(self, inputs: ModelInputs, *, config: ModelConfig, rng: np.random.Generator, device: torch.device) -> None:
+    def __init__(
+        self,
+        inputs: ModelInputs,
+        *,
+        config: ModelConfig,
+        rng: np.random.Generator,
+        device: torch.device,
+        propagation: type[Propagation] = TypedPropagation,
+    ) -> None:
         """Start from the spectrum of the likes."""
         super().__init__()
         relations = relations_of(inputs, edge_weight_power=config.edge_weight_power, device=device)
@@ -45,7 +53,7 @@ class InterestNetwork(nn.Module):
         self.register_buffer("text_IF", torch.from_numpy(text_IF), persistent=False)
         self.register_buffer("liked_I1", _column(liked_I), persistent=False)
         self.register_buffer("liking_U1", _column(np.diff(likes_UI.indptr) > 0), persistent=False)
-        self.propagation = TypedPropagation(relations, num_layers=config.num_layers, side_weight=config.side_relation_weight)
+        self.propagation = propagation.of(relations, config=config)
         self.to(device)
 
     def forward(self, *, shown_I1: Tensor | None = None) -> Vectors:

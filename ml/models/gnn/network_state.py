@@ -25,12 +25,12 @@ ARRAYS_FILE = "network.safetensors"
 ABOUT_FILE = "network.json"
 
 _OWN = "own."
-_RELATION_WEIGHTS = "propagation.raw_weight_LR"
+_PROPAGATION = "propagation."
 
 
 @dataclass(frozen=True)
 class NetworkState:
-    """Parameters by name, float32; `ids[kind]` names the rows of `own.<kind>`, `relations` the columns of the relation weights."""
+    """Parameters by name, float32; `ids[kind]` names the rows of `own.<kind>`, `relations` the relations in their order."""
 
     arrays: Mapping[str, FloatArray]
     ids: Mapping[str, pa.Array]
@@ -84,10 +84,11 @@ def start_from(network: InterestNetwork, state: NetworkState, *, vocabularies: M
         rows_ND = np.where(learned_N[:, None], old_ND, built[kind] @ rotation_DD)
         network.own[kind].copy_(torch.from_numpy(rows_ND))
     network.projection_FD.copy_(torch.from_numpy(state.arrays["projection_FD"]))
-    old_column = {name: column for column, name in enumerate(state.relations)}
-    for column, relation in enumerate(network.propagation.relations):
-        if (old := old_column.get(str(relation))) is not None:
-            network.propagation.raw_weight_LR[:, column] = torch.from_numpy(state.arrays[_RELATION_WEIGHTS][:, old])
+    network.propagation.take_over(_of_propagation(state), relations=state.relations)
+
+
+def _of_propagation(state: NetworkState) -> dict[str, FloatArray]:
+    return {name.removeprefix(_PROPAGATION): array for name, array in state.arrays.items() if name.startswith(_PROPAGATION)}
 
 
 def _known_rows(state: NetworkState, kind: str, *, ids: pa.Array, size: int) -> tuple[FloatArray, BoolArray]:
@@ -108,8 +109,9 @@ def _rotation(pairs: Sequence[tuple[FloatArray, FloatArray, BoolArray]]) -> Floa
 
 
 def _require_same_shape(network: InterestNetwork, state: NetworkState) -> None:
-    built = (tuple(network.projection_FD.shape), len(network.propagation.raw_weight_LR))
-    old = (state.arrays["projection_FD"].shape, len(state.arrays[_RELATION_WEIGHTS]))
+    own = {name: value.detach().cpu().numpy() for name, value in network.propagation.state_dict().items()}
+    built = (tuple(network.projection_FD.shape), network.propagation.num_layers_of(own))
+    old = (state.arrays["projection_FD"].shape, network.propagation.num_layers_of(_of_propagation(state)))
     if built != old:
         raise ConfigError(
             f"the network to start from maps {old[0][0]} text dimensions to {old[0][1]} over {old[1]} layer(s), this one "

@@ -7,16 +7,46 @@ of a matrix. Shapes: S sources, T targets, L layers, R relations, D embedding si
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
+from ml.config.pipeline import ModelConfig
+from ml.ids import FloatArray
 from ml.models.gnn.relations import Relation
 
 Vectors = dict[str, Tensor]
 
 
-class TypedPropagation(nn.Module):
+class Propagation(nn.Module):
+    """What `InterestNetwork` asks of the part in its middle, which can be exchanged: this module's, `sage`'s, `gat`'s."""
+
+    relations: tuple[Relation, ...]
+
+    @classmethod
+    def of(cls, relations: Sequence[Relation], *, config: ModelConfig) -> Self:
+        """As a configuration has it."""
+        raise NotImplementedError
+
+    def forward(self, start: Mapping[str, Tensor], *, shown: Tensor | None = None) -> Vectors:
+        """Every node's vector, by node type; `shown` ([items, 1], 0 or 1) hides items from behaviour."""
+        raise NotImplementedError
+
+    def named_weights(self) -> dict[str, float]:
+        """How much each relation counts, by "layer/relation", layers from 1."""
+        raise NotImplementedError
+
+    def num_layers_of(self, arrays: Mapping[str, FloatArray]) -> int:
+        """Layers of the propagation of this kind that had these parameters; 0 where they are another kind's."""
+        raise NotImplementedError
+
+    def take_over(self, arrays: Mapping[str, FloatArray], *, relations: Sequence[str]) -> None:
+        """Set to the parameters of an older one of as many layers, whose relations were these; new relations stay as built."""
+        raise NotImplementedError
+
+
+class TypedPropagation(Propagation):
     """`x_target <- sum over relations of sign x weight x Â x_source`, layer by layer; returns the layers' mean."""
 
     def __init__(self, relations: Sequence[Relation], *, num_layers: int, side_weight: float) -> None:
@@ -30,6 +60,23 @@ class TypedPropagation(nn.Module):
         # The inverse of softplus, which keeps the learned weights above 0.
         raw_R = [math.log(math.expm1(start)) for start in starts_R]
         self.raw_weight_LR = nn.Parameter(torch.tensor([raw_R] * num_layers).reshape(num_layers, len(raw_R)))
+
+    @classmethod
+    def of(cls, relations: Sequence[Relation], *, config: ModelConfig) -> Self:
+        """As a configuration has it."""
+        return cls(relations, num_layers=config.num_layers, side_weight=config.side_relation_weight)
+
+    def num_layers_of(self, arrays: Mapping[str, FloatArray]) -> int:
+        """Rows of the relation weights."""
+        return len(arrays["raw_weight_LR"]) if set(arrays) == {"raw_weight_LR"} else 0
+
+    @torch.no_grad()
+    def take_over(self, arrays: Mapping[str, FloatArray], *, relations: Sequence[str]) -> None:
+        """Columns of known relations."""
+        old_column = {name: column for column, name in enumerate(relations)}
+        for column, relation in enumerate(map(str, self.relations)):
+            if relation in old_column:
+                self.raw_weight_LR[:, column] = torch.from_numpy(arrays["raw_weight_LR"][:, old_column[relation]])
 
     @property
     def weight_LR(self) -> Tensor:
@@ -60,12 +107,13 @@ class TypedPropagation(nn.Module):
     def _layer(self, vectors: Vectors, weight_R: Tensor, shown: Tensor | None) -> Vectors:
         following = {kind: torch.zeros_like(old) for kind, old in vectors.items()}
         for weight, relation in zip(weight_R, self.relations, strict=True):
-            source_SD = _masked(vectors[relation.source], shown if relation.is_behaviour and relation.source == "item" else None)
+            source_SD = masked(vectors[relation.source], shown if relation.is_behaviour and relation.source == "item" else None)
             messages_TD = self.convolution(source_SD, relation) * (weight * relation.sign)
-            messages_TD = _masked(messages_TD, shown if relation.is_behaviour and relation.target == "item" else None)
+            messages_TD = masked(messages_TD, shown if relation.is_behaviour and relation.target == "item" else None)
             following[relation.target] = following[relation.target] + messages_TD
         return following
 
 
-def _masked(vectors_ND: Tensor, mask_N1: Tensor | None) -> Tensor:
+def masked(vectors_ND: Tensor, mask_N1: Tensor | None) -> Tensor:
+    """Rows at 0 in the mask set to 0."""
     return vectors_ND if mask_N1 is None else vectors_ND * mask_N1

@@ -45,11 +45,14 @@ def relations_of(inputs: ModelInputs, *, edge_weight_power: float, device: torch
     the graph prunes likes that have faded, but an old like still says what a person likes.
     """
     return tuple(
-        relation for edge_type, weight_ST in _weights(inputs, edge_weight_power) for relation in _both_ways(edge_type, weight_ST, device)
+        relation
+        for edge_type, weight_ST in relation_weights(inputs, edge_weight_power=edge_weight_power)
+        for relation in _both_ways(edge_type, weight_ST, device)
     )
 
 
-def _weights(inputs: ModelInputs, edge_weight_power: float) -> Iterator[tuple[EdgeType, sp.csr_array]]:
+def relation_weights(inputs: ModelInputs, *, edge_weight_power: float) -> Iterator[tuple[EdgeType, sp.csr_array]]:
+    """Every edge type with edges, in order, and its weights as they are, shape [S, T]."""
     for edge_type in sorted({INTERACTED, *inputs.graph.edges}, key=lambda known: (known.source, known.relation, known.target)):
         weight_ST = likes(inputs, power=edge_weight_power) if edge_type == INTERACTED else inputs.graph.adjacency(edge_type)
         if weight_ST.nnz:

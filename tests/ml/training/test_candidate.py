@@ -92,7 +92,7 @@ def test_a_saved_candidate_scores_as_before(candidate, tmp_path) -> None:
 def test_two_tastes_pass_the_gate_and_popularity_does_not(trial) -> None:
     assert trial.decision.passed, trial.decision.reason
     models = set(trial.evaluation.column("model").to_pylist())
-    assert models == {"hybrid", "interest_gnn", "popularity", "item_knn", "ease", "text_only"}
+    assert models == {"hybrid", "interest_gnn", "popularity", "item_knn", "ease", "ials", "text_only"}
 
 
 def test_the_last_full_fit_is_measured_beside_the_candidate(candidate) -> None:

@@ -16,6 +16,7 @@ from ml.contracts.vectors import matrix_to_vectors
 from ml.errors import ContractError, EmbeddingSpaceError, UnknownIdError
 from ml.graph.interest_graph import EdgeType
 from ml.models.inputs import ModelInputs
+from ml.models.popularity import Popularity
 from ml.training.inputs import build_inputs
 from tests.ml.evaluation.interaction_rows import at, interactions
 
@@ -168,6 +169,14 @@ def test_a_like_stays_a_like_however_old() -> None:
     inputs = inputs_of([("ann", "apple", 1.0, -36_500.0), ("ann", "bread", -1.0, -36_500.0), ("bob", "bread", 1.0, 19.0)])
     assert (inputs.positives_UI.toarray() > 0).tolist() == [[True, False, False, False], [False, True, False, False]]
     assert np.isfinite(inputs.positives_UI.data).all()
+
+
+def test_what_two_liked_long_ago_is_less_popular_than_what_one_likes_now() -> None:
+    rows = [("ann", "apple", 1.0, 0.0), ("bob", "apple", 1.0, 0.0), ("王", "bread", 1.0, 19.5)]
+    model = Popularity().fit(inputs_of(rows), rng=np.random.default_rng(0))
+    # Two likes of two half-lives' age are half a like of now; bread's has faded by half a day.
+    old, new = model.item_scores[:2]
+    assert old / new == pytest.approx(0.5 / 0.5 ** (0.5 / 10.0), rel=1e-6)
 
 
 @settings(max_examples=40, deadline=None)
