@@ -11,7 +11,7 @@ from ml.contracts.contract import STRING, STRINGS
 from ml.contracts.outputs import SIMILAR_ITEMS, SIMILAR_USERS
 from ml.ids import FloatArray, IntArray, Vocabulary
 from ml.ranking.sparse_rows import unit_rows
-from ml.ranking.top_n import Progress, top_n
+from ml.top_n import Progress, top_n
 
 _PAIR_BLOCK = 65_536
 
