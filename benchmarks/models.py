@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -57,7 +57,7 @@ def main(options: Options) -> None:
     real: dict[str, Path | None] = {} if options.quick else {**real_dataset_files(REAL_SETS)}
     rows: list[Row] = []
     for name, dataset_file in (real or {"shop": None}).items():
-        tables = _tables(dataset_file)
+        tables = training_tables(dataset_file)
         rows += _rows(name, _windows(tables, most=1 if options.quick else MOST_WINDOWS))
     notes = [
         "intervals: 95%, bootstrap over users; minus popularity, minus ours: ndcg@10, paired by user",
@@ -66,7 +66,7 @@ def main(options: Options) -> None:
     publish("models", rows, options=options, notes=notes)
 
 
-def _tables(dataset_file: Path | None) -> TrainingTables:
+def training_tables(dataset_file: Path | None) -> TrainingTables:
     """The tables of the newest day of a data set, made by the main job."""
     with tempfile.TemporaryDirectory() as own_home:
         home = os.environ.get("INTEREST_GRAPH_HOME", own_home)
@@ -77,7 +77,15 @@ def _tables(dataset_file: Path | None) -> TrainingTables:
         store, day = TableStore(Path(made["places"]["tables"])), date.fromisoformat(made["day"])
         snapshots = [
             store.read(CONTRACTS[name], day=day)
-            for name in ("items", "item_embeddings", "item_interests", "text_interests", "knowledge_graph", "review_signals")
+            for name in (
+                "items",
+                "item_embeddings",
+                "item_interests",
+                "text_interests",
+                "knowledge_graph",
+                "review_signals",
+                "interest_points",
+            )
         ]
         return TrainingTables(store.read_history(CONTRACTS["interactions"], through=day), *snapshots)
 
@@ -90,15 +98,7 @@ def _windows(tables: TrainingTables, *, most: int) -> list[Window]:
         split = global_time_split(tables.interactions, config=config.evaluation)
         windows.append(_measure(tables, split=split, config=config))
         before = pc.less(tables.interactions.column("last_event_at"), pa.scalar(split.test_start, TIMESTAMP))
-        tables = TrainingTables(
-            tables.interactions.filter(before),
-            tables.items,
-            tables.item_embeddings,
-            tables.item_interests,
-            tables.text_interests,
-            tables.knowledge_graph,
-            tables.review_signals,
-        )
+        tables = replace(tables, interactions=tables.interactions.filter(before))
     return windows
 
 

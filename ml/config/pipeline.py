@@ -167,9 +167,7 @@ class GraphConfig(_Section):
         0.99, ge=0, lt=1, description="quantile of the cosines of random pairs of items: the noise floor of similar items"
     )
     max_noise_pairs: PositiveInt = Field(100_000, description="random pairs of items the noise floor is read from, drawn by seed")
-    prune_implied: bool = Field(
-        True, description="leave out an interest that one within it, held at least as strongly, already implies"
-    )
+    prune_implied: bool = Field(True, description="leave out an interest that one within it, held at least as strongly, already implies")
     max_edges_per_node: PositiveInt = Field(
         1000, description="edges of similar, about and has_interest that a node keeps, the strongest of each; hubs have more"
     )
@@ -181,7 +179,9 @@ class CommunityConfig(_Section):
 
     resolution: PositiveFloat = Field(1.0, description="Leiden's resolution: larger gives more and smaller communities")
     seed: int = Field(7, description="seed of the order in which nodes are looked at")
-    min_support: PositiveInt = Field(2, description="members that carry an interest before it may name their community, where any has so many")
+    min_support: PositiveInt = Field(
+        2, description="members that carry an interest before it may name their community, where any has so many"
+    )
     num_interests: PositiveInt = Field(10, description="interests listed per community, most over-represented first")
 
 

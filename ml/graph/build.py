@@ -23,7 +23,18 @@ from ml.graph.meaning import similar_edges
 from ml.graph.pruning import prune
 from ml.ids import FloatArray, IntArray, Vocabulary, pair_starts
 
-__all__ = ["ABOUT", "DISLIKED", "FRIEND", "HAS_INTEREST", "INTERACTED", "SIMILAR", "WITHIN", "build_interest_graph", "build_with_report", "known_users"]
+__all__ = [
+    "ABOUT",
+    "DISLIKED",
+    "FRIEND",
+    "HAS_INTEREST",
+    "INTERACTED",
+    "SIMILAR",
+    "WITHIN",
+    "build_interest_graph",
+    "build_with_report",
+    "known_users",
+]
 
 # A fact is there or it is not; how much it counts is the model's business.
 KNOWLEDGE_WEIGHT = 1.0

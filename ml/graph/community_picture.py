@@ -38,11 +38,12 @@ def community_map(communities: pa.Table, between_CC: sp.csr_array) -> bytes:
     figure = Figure(figsize=(11, 8), dpi=100)
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0.02, 0.02, 0.96, 0.92), xticks=[], yticks=[])
-    axes.set_title(f"Communities: the {len(shown)} of {communities.num_rows} with most items, a disc as large as they are many")
+    names = communities.column("name").take(pa.array(shown)).to_pylist()
+    axes.set_title(_title(names, num_communities=communities.num_rows))
     if len(shown):
         position_C2 = spring_layout(joins_CC)
         _draw_lines(axes, joins_CC, position_C2=position_C2)
-        _draw_discs(axes, communities.column("name").take(pa.array(shown)).to_pylist(), num_items_C[shown], position_C2=position_C2)
+        _draw_discs(axes, names, num_items_C[shown], position_C2=position_C2)
     buffer = BytesIO()
     canvas.print_png(buffer)
     return buffer.getvalue()
@@ -65,6 +66,12 @@ def spring_layout(joins_CC: sp.csr_array) -> Floats:
         length_C1 = np.maximum(np.linalg.norm(move_C2, axis=1, keepdims=True), 1e-9)
         position_C2 = position_C2 + move_C2 / length_C1 * np.minimum(length_C1, reach)
     return position_C2
+
+
+def _title(names: list[str], *, num_communities: int) -> str:
+    title = f"Communities: the {len(names)} of {num_communities} with most items, a disc as large as they are many"
+    unwritten = sum(font_for(name) is None for name in names)
+    return f"{title}\n{unwritten} without a name: no font here has its characters" if unwritten else title
 
 
 def _without_diagonal(joins_CC: sp.csr_array) -> sp.csr_array:
@@ -92,9 +99,9 @@ def _draw_discs(axes: Axes, names: list[str], num_items_C: IntArray, *, position
         draw_name(axes, name, x=float(place[0]), y=float(place[1]))
 
 
-def draw_name(axes: Axes, name: str, *, x: float, y: float, size: float = 8) -> None:
+def draw_name(axes: Axes, name: str, *, x: float, y: float, size: float = 8, side: str = "center") -> None:
     """A name at a place, cut where it is long; one that no font here can write is left out."""
     font = font_for(name)
     if font is not None and name.strip():
         cut = name if len(name) <= MAX_LABEL_LENGTH else name[: MAX_LABEL_LENGTH - 1] + "…"
-        axes.text(x, y, cut, fontsize=size, family=[font], ha="center", va="center", parse_math=False, zorder=3)
+        axes.text(x, y, cut, fontsize=size, family=[font], ha=side, va="center", parse_math=False, zorder=3)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import scipy.sparse as sp
 
 from ml.config.pipeline import CommunityConfig
@@ -17,7 +18,7 @@ from ml.contracts.meaning import COMMUNITIES, COMMUNITY_MEMBERS
 from ml.graph.communities import MEMBER_TYPES, Partition, inside_weights
 from ml.graph.edge_types import ABOUT, HAS_INTEREST
 from ml.graph.interest_graph import InterestGraph
-from ml.ids import IntArray, Vocabulary
+from ml.ids import IntArray
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,8 +35,9 @@ def community_tables(
     """One row per community, largest first, and one per member; a graph without edges gives two empty tables."""
     ids = _ids(graph, found)
     interest_C, score_C = _told_by(graph, found, config=config)
-    names_T = _interest_names(graph, interest_points)
-    named = [[names_T[interest] for interest in interests] for interests in interest_C]
+    name_T, is_theme_T = _interest_names(graph, interest_points)
+    # A theme is named by what its items share, a tag by somebody: those come first where there are any.
+    named = [[name_T[interest] for interest in sorted(interests, key=is_theme_T.__getitem__)] for interests in interest_C]
     counts = {node_type: np.bincount(_placed(found, node_type), minlength=len(ids)) for node_type in MEMBER_TYPES}
     strength_N = _strengths(found)
     placed_N = found.label_N >= 0
@@ -45,13 +47,14 @@ def community_tables(
         **{f"num_{node_type}s": counts[node_type] for node_type in MEMBER_TYPES},
         "interest_ids": pa.array([graph.vocabularies["interest"].take(interests).to_pylist() for interests in interest_C], STRINGS),
         "interest_scores": pa.array([scores.tolist() for scores in score_C], FLOATS),
-        "cohesion": np.bincount(found.label_N[placed_N], weights=strength_N[placed_N], minlength=len(ids)) / np.maximum(sum(counts.values()), 1),
+        "cohesion": np.bincount(found.label_N[placed_N], weights=strength_N[placed_N], minlength=len(ids))
+        / np.maximum(sum(counts.values()), 1),
     }
     return COMMUNITIES.conform(pa.table(columns)), _members(graph, found, ids=ids, strength_N=strength_N)
 
 
 def unique_names(named: Sequence[Sequence[str]], *, ids: Sequence[str]) -> list[str]:
-    """A name per community out of its interests' names, strongest first; one that is taken goes on with further interests, then with its id."""
+    """A name per community out of its interests' names, strongest first; where it is taken, of more of them, at last with its id."""
     taken: set[str] = set()
     names = []
     for interests, community_id in zip(named, ids, strict=True):
@@ -102,29 +105,30 @@ def _over_represented(
     placed = np.flatnonzero(label_N >= 0)
     ones = np.ones(len(placed))
     belongs_CN = sp.csr_array((ones, (label_N[placed], placed)), shape=(num_communities, len(label_N)))
-    inside = sp.coo_array(belongs_CN @ (carries_NT > 0).astype(np.float64))
+    inside_CT = belongs_CN @ (carries_NT > 0).astype(np.float64)
+    inside, everywhere_T = sp.coo_array(inside_CT), np.asarray(inside_CT.sum(axis=0)).reshape(-1)
     size_C = np.asarray(belongs_CN.sum(axis=1)).reshape(-1)
-    everywhere_T = np.asarray((carries_NT > 0).sum(axis=0), dtype=np.float64).reshape(-1)
     with_in, with_out = inside.data, everywhere_T[inside.col] - inside.data
-    without_in, without_out = size_C[inside.row] - with_in, len(label_N) - size_C[inside.row] - with_out
+    without_in, without_out = size_C[inside.row] - with_in, len(placed) - size_C[inside.row] - with_out
     error = np.sqrt(sum(1.0 / (count + 0.5) for count in (with_in, with_out, without_in, without_out)))
     score = np.log((with_in + 0.5) * (without_out + 0.5) / ((with_out + 0.5) * (without_in + 0.5))) / error
     most_C = np.zeros(num_communities)
     np.maximum.at(most_C, inside.row, with_in)
     supported = with_in >= np.minimum(config.min_support, most_C[inside.row])
-    return _strongest_each(inside.row[supported], inside.col[supported], score[supported], num_rows=num_communities, limit=config.num_interests)
+    return _strongest_each(
+        inside.row[supported], inside.col[supported], score[supported], num_rows=num_communities, limit=config.num_interests
+    )
 
 
-def _strongest_each(
-    row_M: IntArray, column_M: IntArray, score_M: Floats, *, num_rows: int, limit: int
-) -> list[tuple[IntArray, Floats]]:
+def _strongest_each(row_M: IntArray, column_M: IntArray, score_M: Floats, *, num_rows: int, limit: int) -> list[tuple[IntArray, Floats]]:
     """Columns with a score above 0 of each row, best first, `limit` at most; the best one where none is above 0."""
     order = np.lexsort((column_M, -score_M, row_M))
     row_M, column_M, score_M = row_M[order], column_M[order], score_M[order]
     place_M = np.arange(len(row_M)) - np.searchsorted(row_M, row_M)
     kept = (place_M == 0) | ((place_M < limit) & (score_M > 0))
     ends = np.searchsorted(row_M[kept], np.arange(1, num_rows))
-    return list(zip(np.split(column_M[kept].astype(np.int64), ends), np.split(score_M[kept], ends), strict=True))
+    # A split is never into nothing, not even of nothing.
+    return list(zip(np.split(column_M[kept].astype(np.int64), ends), np.split(score_M[kept], ends), strict=True))[:num_rows]
 
 
 def _strengths(found: Partition) -> Floats:
@@ -157,8 +161,9 @@ def _placed(found: Partition, node_type: str) -> IntArray:
     return labels[labels >= 0]
 
 
-def _interest_names(graph: InterestGraph, interest_points: pa.Table) -> list[str]:
-    """Name of each interest of the graph; its id where no point names it."""
-    interests = graph.vocabularies.get("interest", Vocabulary("interest", []))
-    known = dict(zip(interest_points.column("interest_id").to_pylist(), interest_points.column("name").to_pylist(), strict=True))
-    return [known.get(interest) or interest for interest in interests.ids.to_pylist()]
+def _interest_names(graph: InterestGraph, interest_points: pa.Table) -> tuple[list[str], list[bool]]:
+    """Name of each interest of the graph (its id where no point names it), and which are themes."""
+    ids = graph.vocabularies["interest"].ids if "interest" in graph.vocabularies else pa.array([], pa.string())
+    place = pc.index_in(ids, value_set=interest_points.column("interest_id").combine_chunks())
+    name, kind = (interest_points.column(column).combine_chunks().take(place) for column in ("name", "kind"))
+    return pc.coalesce(name, ids).to_pylist(), pc.fill_null(pc.equal(kind, "theme"), False).to_pylist()

@@ -55,7 +55,7 @@ def ego_picture(graph: InterestGraph, *, node_type: str, node_id: str, names: Na
     shown = shown.take(np.argsort(shown.type_N, kind="stable"))
     figure = Figure(figsize=(11, 9), dpi=100)
     canvas = FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.02, 0.02, 0.96, 0.92), xticks=[], yticks=[], xlim=(-1.65, 1.65), ylim=(-1.35, 1.35))
+    axes = figure.add_axes((0.02, 0.02, 0.96, 0.92), xticks=[], yticks=[], xlim=(-1.75, 1.75), ylim=(-1.35, 1.35))
     axes.set_title(f"The {len(shown)} strongest of {len(every)} neighbours of this {node_type}; a line as wide as it is strong")
     _draw(axes, graph, shown, own_type=node_type, own_name=str(names(node_type, pa.array([node_id]))[0]), names=names)
     buffer = BytesIO()
@@ -103,12 +103,23 @@ def _draw(axes: Axes, graph: InterestGraph, shown: Neighbours, *, own_type: str,
     axes.scatter(position_N2[:, 0], position_N2[:, 1], s=60 + 240 * shown.strength_N, c=colours, alpha=0.85, zorder=2)
     axes.scatter([0.0], [0.0], s=700, c=[COLOURS[own_type]], zorder=2)
     draw_name(axes, own_name, x=0.0, y=-0.13, size=11)
-    for name, relation, place in zip(_names_of(graph, shown, names=names), shown.relation_N, position_N2, strict=True):
-        draw_name(axes, name, x=float(place[0] * 1.24), y=float(place[1] * 1.12))
-        draw_name(axes, str(relation).replace("_", " "), x=float(place[0] * 0.6), y=float(place[1] * 0.6), size=6)
+    _write_names(axes, shown, _names_of(graph, shown, names=names), position_N2=position_N2)
     present = [kind for place, kind in enumerate(NODE_TYPES) if kind == own_type or np.any(shown.type_N == place)]
     handles = [Line2D([], [], marker="o", linestyle="", color=COLOURS[kind], label=kind) for kind in present]
     axes.legend(handles=handles, loc="lower right", frameon=False)
+
+
+def _write_names(axes: Axes, shown: Neighbours, named: list[str], *, position_N2: Floats) -> None:
+    """Each neighbour's name outside the ring; each relation's on the first line of it."""
+    _, first_lines = np.unique(np.stack([shown.type_N.astype(str), shown.relation_N]), axis=1, return_index=True)
+    for row in first_lines:
+        x, y = 0.6 * position_N2[row]
+        draw_name(axes, str(shown.relation_N[row]).replace("_", " "), x=float(x), y=float(y), size=7)
+    for row, name in enumerate(named):
+        x, y = position_N2[row]
+        side = "left" if x > 0.1 else "right" if x < -0.1 else "center"
+        # Neighbours at the top and bottom stand side by side: every second name a line further out.
+        draw_name(axes, name, x=float(1.07 * x), y=float(y * (1.09 + 0.07 * (row % 2))), side=side)
 
 
 def _draw_joins(axes: Axes, graph: InterestGraph, shown: Neighbours, *, position_N2: Floats) -> None:

@@ -6,11 +6,13 @@ quantile of the cosines of random pairs. Shapes: I items, D dimension, K neighbo
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import scipy.sparse as sp
 
 from ml.config.pipeline import GraphConfig
+from ml.contracts.vectors import vectors_to_matrix
 from ml.graph.interest_graph import Edges
-from ml.ids import FloatArray, IntArray
+from ml.ids import FloatArray, IntArray, Vocabulary
 from ml.top_n import Progress, top_n
 
 # Cosines held at once; a search of a catalogue takes a few times as much, whatever its size.
@@ -20,9 +22,16 @@ _PAIR_BLOCK = 8192
 _ROUNDING = 1e-5
 
 
-def similar_edges(
-    vectors_ID: FloatArray, *, config: GraphConfig, rng: np.random.Generator, progress: Progress | None = None
-) -> Edges:
+def item_vectors(item_embeddings: pa.Table, *, items: Vocabulary) -> FloatArray:
+    """Vectors of `items` in vocabulary order, zeros for one without, shape [I, D]."""
+    vectors_ND = vectors_to_matrix(item_embeddings.column("vector"))
+    position_N, known_N = items.find(item_embeddings.column("item_id"))
+    vectors_ID = np.zeros((len(items), vectors_ND.shape[1]), dtype=np.float32)
+    vectors_ID[position_N[known_N]] = vectors_ND[known_N]
+    return vectors_ID
+
+
+def similar_edges(vectors_ID: FloatArray, *, config: GraphConfig, rng: np.random.Generator, progress: Progress | None = None) -> Edges:
     """Pairs of items each among the other's `num_similar` nearest and above the noise floor, from lower position to higher.
 
     Weights say how far above: 0 at the floor (not an edge), 1 for equal vectors. A vector of zeros has no direction
@@ -45,7 +54,9 @@ def noise_floor(unit_ID: FloatArray, *, quantile: float, max_pairs: int, rng: np
         return 1.0
     left_P, right_P = _pairs(num_items, max_pairs=max_pairs, rng=rng)
     starts = range(0, len(left_P), _PAIR_BLOCK)
-    cosine_P = np.concatenate([_cosines(unit_ID, left_P[start : start + _PAIR_BLOCK], right_P[start : start + _PAIR_BLOCK]) for start in starts])
+    cosine_P = np.concatenate(
+        [_cosines(unit_ID, left_P[start : start + _PAIR_BLOCK], right_P[start : start + _PAIR_BLOCK]) for start in starts]
+    )
     return float(np.quantile(cosine_P, quantile))
 
 
@@ -58,7 +69,8 @@ def _pairs(num_items: int, *, max_pairs: int, rng: np.random.Generator) -> tuple
 
 
 def _cosines(unit_ID: FloatArray, left_P: IntArray, right_P: IntArray) -> npt.NDArray[np.float64]:
-    return np.einsum("pd,pd->p", unit_ID[left_P], unit_ID[right_P]).astype(np.float64)
+    cosine_P: npt.NDArray[np.float64] = np.einsum("pd,pd->p", unit_ID[left_P], unit_ID[right_P]).astype(np.float64)
+    return cosine_P
 
 
 def _neighbours(unit_ID: FloatArray, *, k: int, floor: float, progress: Progress | None) -> sp.csr_array:

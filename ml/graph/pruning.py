@@ -84,7 +84,7 @@ def _faint(graph: InterestGraph, config: GraphConfig) -> Kept:
     strongest_I = _strongest(graph, [(known, graph.edges[known].target_index) for known in done], num_nodes=graph.num_nodes("item"))
     for known in done:
         edges = graph.edges[known]
-        is_clear_E = edges.weight >= config.min_edge_weight * strongest_U[edges.source_index]
+        is_clear_E = edges.weight >= min(config.min_edge_weight, 1.0) * strongest_U[edges.source_index]
         found[known] = is_clear_E | (edges.weight >= strongest_I[edges.target_index])
     return found
 

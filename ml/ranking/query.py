@@ -15,8 +15,8 @@ from ml.contracts.spaces import require_same_space, space_of
 from ml.contracts.vectors import vectors_to_matrix
 from ml.ids import FloatArray, IntArray, Vocabulary
 from ml.ranking.matching import cosines, match_interests, named_share
-from ml.top_n import top_n
 from ml.ranking.wording import Language, fill, is_chinese
+from ml.top_n import top_n
 
 # Enough to lead where cosines hardly differ, too little to drown what the other words mean.
 _NAMED_WEIGHT = 0.3
