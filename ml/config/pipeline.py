@@ -205,7 +205,9 @@ class ModelConfig(_Section):
     edge_weight_power: NonNegativeFloat = Field(0.1, description="power of a faded like as an edge; 0: all likes count the same")
     side_relation_weight: PositiveFloat = Field(1.0, description="weight of interest and knowledge relations before training; likes have 1")
     excluded_relations: tuple[str, ...] = Field(
-        (), description="relations of the graph that the model does not look along; they stay in the graph"
+        ("similar", "within"),
+        description="relations of the graph that the model does not look along; they stay in the graph. These two gained nothing "
+        "(docs/graph.md)",
     )
     temperature: PositiveFloat = Field(0.16, description="softmax temperature; large catalogues do better with 0.12")
     popularity_correction: NonNegativeFloat = Field(1.0, description="log popularity added back to the logits, times this")
