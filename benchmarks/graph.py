@@ -9,6 +9,7 @@ python -m benchmarks.graph [--quick] [--json FILE]
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from ml.models.gnn.interest_gnn import InterestGNN
 from ml.models.inputs import ModelInputs
 from ml.models.validation import Validation
 from ml.training.candidate import TrainingTables
+from ml.training.inputs import build_inputs
 
 REAL_SETS = ("movielens", "douban-zh", "musical-instruments")
 METRIC, SEEDS = "ndcg@10", (7, 8, 9)
@@ -77,7 +79,7 @@ def _rows(name: str, tables: TrainingTables) -> list[Row]:
     config = PipelineConfig()
     split = global_time_split(tables.interactions, config=config.evaluation)
     found = {variant: _measure(tables, config=config_of(variant), split=split) for variant in VARIANTS}
-    inputs = tables.inputs(config=config_of(BASE), as_of=split.test_start)
+    inputs = _inputs(tables, config=config_of(BASE), as_of=split.test_start)
     truth = held_out(tables.interactions, inputs=inputs, start=split.test_start, end=split.end)
     evaluation = _evaluate(found, inputs=inputs, truth=truth, config=config)
     test = {variant: np.mean([evaluation.per_user[_named(variant, seed)][METRIC] for seed in SEEDS], axis=0) for variant in VARIANTS}
@@ -98,8 +100,7 @@ def _rows(name: str, tables: TrainingTables) -> list[Row]:
 
 
 def _measure(tables: TrainingTables, *, config: PipelineConfig, split: TimeSplit) -> Outcome:
-    early = tables.inputs(config=config, as_of=split.validation_start)
-    inputs = tables.inputs(config=config, as_of=split.test_start)
+    early, inputs = (_inputs(tables, config=config, as_of=cut) for cut in (split.validation_start, split.test_start))
     truth = held_out(tables.interactions, inputs=early, start=split.validation_start, end=split.test_start)
     figures, models = [], []
     with timed() as timing:
@@ -110,6 +111,25 @@ def _measure(tables: TrainingTables, *, config: PipelineConfig, split: TimeSplit
             models.append(InterestGNN(tuned.chosen_config).fit(inputs, rng=np.random.default_rng(seed)))
     num_edges = sum(len(edges) for known, edges in inputs.graph.edges.items() if known.relation not in config.model.excluded_relations)
     return Outcome(num_edges, np.mean(figures, axis=0), timing.cpu_seconds / len(SEEDS), models)
+
+
+def _inputs(tables: TrainingTables, *, config: PipelineConfig, as_of: datetime) -> ModelInputs:
+    """With the hierarchy whether the model looks along it or not: pruning does."""
+    return build_inputs(
+        tables.interactions,
+        items=tables.items,
+        item_embeddings=tables.item_embeddings,
+        item_interests=tables.item_interests,
+        text_interests=tables.text_interests,
+        knowledge_graph=tables.knowledge_graph,
+        interests=config.interests,
+        graph=config.graph,
+        as_of=as_of,
+        review_signals=tables.review_signals,
+        reviews=config.reviews,
+        interest_points=tables.interest_points,
+        with_similar=SIMILAR.relation not in config.model.excluded_relations,
+    )
 
 
 def _evaluate(found: Mapping[str, Outcome], *, inputs: ModelInputs, truth: Truth, config: PipelineConfig) -> Evaluation:

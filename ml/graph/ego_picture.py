@@ -19,6 +19,7 @@ from matplotlib.lines import Line2D
 
 from ml.graph.community_picture import draw_name
 from ml.graph.interest_graph import NODE_TYPES, InterestGraph
+from ml.graph.picture import font_for
 from ml.ids import BoolArray, IntArray
 
 COLOURS = {"user": "#4477aa", "item": "#ee7733", "interest": "#228833", "entity": "#aa3377"}
@@ -56,8 +57,11 @@ def ego_picture(graph: InterestGraph, *, node_type: str, node_id: str, names: Na
     figure = Figure(figsize=(11, 9), dpi=100)
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0.02, 0.02, 0.96, 0.92), xticks=[], yticks=[], xlim=(-1.75, 1.75), ylim=(-1.35, 1.35))
-    axes.set_title(f"The {len(shown)} strongest of {len(every)} neighbours of this {node_type}; a line as wide as it is strong")
-    _draw(axes, graph, shown, own_type=node_type, own_name=str(names(node_type, pa.array([node_id]))[0]), names=names)
+    own_name, named = str(names(node_type, pa.array([node_id]))[0]), _names_of(graph, shown, names=names)
+    title = f"The {len(shown)} strongest of {len(every)} neighbours of this {node_type}; a line as wide as it is strong"
+    unwritten = sum(font_for(name) is None for name in [own_name, *named])
+    axes.set_title(f"{title}\n{unwritten} without a name: no font here has its characters" if unwritten else title)
+    _draw(axes, graph, shown, own_type=node_type, own_name=own_name, named=named)
     buffer = BytesIO()
     canvas.print_png(buffer)
     return buffer.getvalue()
@@ -93,7 +97,7 @@ def _each_once(parts: list[tuple[int, IntArray, Floats, str]]) -> Neighbours:
     return every.take(np.sort(first))
 
 
-def _draw(axes: Axes, graph: InterestGraph, shown: Neighbours, *, own_type: str, own_name: str, names: Namer) -> None:
+def _draw(axes: Axes, graph: InterestGraph, shown: Neighbours, *, own_type: str, own_name: str, named: list[str]) -> None:
     angle_N = 2 * np.pi * np.arange(len(shown)) / max(len(shown), 1)
     position_N2 = np.stack([np.cos(angle_N), np.sin(angle_N)], axis=1)
     _draw_joins(axes, graph, shown, position_N2=position_N2)
@@ -103,7 +107,7 @@ def _draw(axes: Axes, graph: InterestGraph, shown: Neighbours, *, own_type: str,
     axes.scatter(position_N2[:, 0], position_N2[:, 1], s=60 + 240 * shown.strength_N, c=colours, alpha=0.85, zorder=2)
     axes.scatter([0.0], [0.0], s=700, c=[COLOURS[own_type]], zorder=2)
     draw_name(axes, own_name, x=0.0, y=-0.13, size=11)
-    _write_names(axes, shown, _names_of(graph, shown, names=names), position_N2=position_N2)
+    _write_names(axes, shown, named, position_N2=position_N2)
     present = [kind for place, kind in enumerate(NODE_TYPES) if kind == own_type or np.any(shown.type_N == place)]
     handles = [Line2D([], [], marker="o", linestyle="", color=COLOURS[kind], label=kind) for kind in present]
     axes.legend(handles=handles, loc="lower right", frameon=False)

@@ -27,7 +27,7 @@ from ml.epochs.course import Epoch
 from ml.errors import EvaluationError, ReleaseError
 from ml.evaluation.split import TimeSplit, global_time_split
 from ml.evaluation.truth import held_out
-from ml.graph.edge_types import SIMILAR
+from ml.graph.edge_types import SIMILAR, WITHIN
 from ml.ids import IntArray, Vocabulary
 from ml.models.gnn.interest_gnn import InterestGNN
 from ml.models.inputs import ModelInputs
@@ -66,7 +66,8 @@ class TrainingTables:
             as_of=as_of,
             review_signals=self.review_signals,
             reviews=config.reviews,
-            interest_points=self.interest_points,
+            # What a part implies goes without saying only to who looks along the hierarchy.
+            interest_points=None if WITHIN.relation in config.model.excluded_relations else self.interest_points,
             with_similar=SIMILAR.relation not in config.model.excluded_relations,
         )
 
