@@ -15,6 +15,7 @@ from ml.contracts.manifest import Recipe
 from ml.contracts.meaning import ITEM_EMBEDDINGS, ITEM_INTERESTS, KNOWLEDGE_GRAPH, TEXT_INTERESTS
 from ml.contracts.vectors import matrix_to_vectors
 from ml.evaluation.gate import GateDecision
+from ml.graph.edge_types import SIMILAR, WITHIN
 from ml.models.gnn.interest_gnn import InterestGNN
 from ml.training.candidate import Candidate, NoCandidate, TrainingTables, load_candidate, save_candidate, train_candidate
 from ml.training.candidates import CandidateStore
@@ -25,6 +26,7 @@ from ml.training.releasing import decide, released_model, undecided
 from ml.training.schedule import last_of_every
 from ml.training.trial import put_to_trial, untried
 from tests.ml.evaluation.interaction_rows import at, interactions
+from tests.ml.interests.catalogues import make_points
 
 CONFIG = PipelineConfig(
     model=ModelConfig(embedding_size=8, epochs=3, patience=2, batch_size=256, num_negatives=32, device="cpu"),
@@ -332,3 +334,42 @@ def reversed_scores(model: InterestGNN) -> InterestGNN:
     other._user_vectors_UD, other._item_vectors_ID = -model.user_vectors, model.item_vectors
     other._popularity_I = -model._popularity_I
     return other
+
+
+@pytest.mark.parametrize("excluded", [("similar", "within"), ("within",), ()])
+def test_what_the_model_does_not_look_along_is_not_looked_for_and_what_it_does_is_saved(excluded, tmp_path) -> None:
+    config = CONFIG.model_copy(
+        update={
+            "graph": CONFIG.graph.model_copy(update={"similar_noise_quantile": 0.5}),
+            "model": CONFIG.model.model_copy(update={"excluded_relations": excluded, "epochs": 1}),
+        }
+    )
+    points = make_points([{"interest_id": "tag:0", "parent_id": "tag:1"}, {"interest_id": "tag:1"}])
+    inputs = dataclasses.replace(two_tastes(), interest_points=points).inputs(config=config, as_of=END)
+    for known in (SIMILAR, WITHIN):
+        assert (known in inputs.graph.edges) == (known.relation not in excluded)
+    model = InterestGNN(config.model).fit(inputs, rng=np.random.default_rng(7))
+    named = " ".join(model.relation_weights)
+    assert [relation for relation in ("similar", "within") if f"-{relation}->" not in named] == list(excluded)
+    model.save(tmp_path)
+    assert InterestGNN.load(tmp_path).config.excluded_relations == excluded
+
+
+def test_items_are_alike_only_by_words_known_at_the_cut() -> None:
+    tables = two_tastes()
+    later = [END if item == "i00" else None for item in tables.items.column("item_id").to_pylist()]
+    position = tables.items.schema.get_field_index("text_known_at")
+    told_later = tables.items.set_column(position, "text_known_at", pa.array(later, ITEMS.schema.field("text_known_at").type))
+    config = CONFIG.model_copy(
+        update={
+            "graph": CONFIG.graph.model_copy(update={"similar_noise_quantile": 0.5}),
+            "model": CONFIG.model.model_copy(update={"excluded_relations": ()}),
+        }
+    )
+
+    def alike(items: pa.Table) -> set[int]:
+        edges = dataclasses.replace(tables, items=items).inputs(config=config, as_of=END).graph.edges[SIMILAR]
+        return {*edges.source_index.tolist(), *edges.target_index.tolist()}
+
+    assert 0 in alike(tables.items)
+    assert 0 not in alike(told_later)
