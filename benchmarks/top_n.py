@@ -20,8 +20,8 @@ import torch
 from benchmarks.report import Options, Row, parse_options, publish, timed
 from ml.ids import FloatArray, IntArray
 from ml.ranking.factors import Factors
-from ml.ranking.top_n import top_n
 from ml.ranking.top_n_vectors import top_n_vectors
+from ml.top_n import top_n
 
 K = 20
 BLOCK, CUDA_BLOCK = 512, 4096

@@ -34,6 +34,9 @@ from ml.training.candidate import TrainingTables
 # Windows are added until a set has this many tested user-windows, but no more than that many windows.
 ENOUGH_USERS, MOST_WINDOWS = 150, 5
 
+# In the order of the fields of `TrainingTables`, behind the interactions.
+SNAPSHOTS = ("items", "item_embeddings", "item_interests", "text_interests", "knowledge_graph", "review_signals", "interest_points")
+
 View = Callable[[ModelInputs], ModelInputs]
 
 
@@ -55,10 +58,7 @@ def tables_of(dataset_file: Path | None) -> TrainingTables:
             raise RuntimeError(finished.log[-2000:])
         made = json.loads(finished.out)
         store, day = TableStore(Path(made["places"]["tables"])), date.fromisoformat(made["day"])
-        snapshots = [
-            store.read(CONTRACTS[name], day=day)
-            for name in ("items", "item_embeddings", "item_interests", "text_interests", "knowledge_graph", "review_signals")
-        ]
+        snapshots = [store.read(CONTRACTS[name], day=day) for name in SNAPSHOTS]
         return TrainingTables(store.read_history(CONTRACTS["interactions"], through=day), *snapshots)
 
 

@@ -18,7 +18,7 @@ CODE = Path(__file__).resolve().parents[1]
 COMPUTING = ("ml.", "monitoring.", "feature_repo.")
 NOT_COMPUTING = ("ml.config", "ml.errors")
 # What computes besides our own code: another version of these may give other bits.
-LIBRARIES = ("duckdb", "jieba", "numpy", "pyarrow", "scikit-learn", "scipy", "torch", "transformers")
+LIBRARIES = ("duckdb", "jieba", "numpy", "pyarrow", "scikit-learn", "scikit-network", "scipy", "torch", "transformers")
 
 
 def code_version(module: str, *, settings: tuple[BaseModel | str, ...]) -> str:

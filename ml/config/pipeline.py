@@ -174,6 +174,27 @@ class GraphConfig(_Section):
     min_edge_weight: NonNegativeFloat = Field(
         0.01, description="edges below are noise and left out; of behaviour, below this share of the user's strongest"
     )
+    num_similar: PositiveInt = Field(10, description="nearest items by meaning among which an item's similar ones are")
+    similar_noise_quantile: float = Field(
+        0.99, ge=0, lt=1, description="quantile of the cosines of random pairs of items: the noise floor of similar items"
+    )
+    max_noise_pairs: PositiveInt = Field(100_000, description="random pairs of items the noise floor is read from, drawn by seed")
+    prune_implied: bool = Field(True, description="leave out an interest that one within it, held at least as strongly, already implies")
+    max_edges_per_node: PositiveInt = Field(
+        1000, description="edges of similar, about and has_interest that a node keeps, the strongest of each; hubs have more"
+    )
+    seed: int = Field(7, description="seed of the random pairs")
+
+
+class CommunityConfig(_Section):
+    """Finding and naming communities."""
+
+    resolution: PositiveFloat = Field(1.0, description="Leiden's resolution: larger gives more and smaller communities")
+    seed: int = Field(7, description="seed of the order in which nodes are looked at")
+    min_support: PositiveInt = Field(
+        2, description="members that carry an interest before it may name their community, where any has so many"
+    )
+    num_interests: PositiveInt = Field(10, description="interests listed per community, most over-represented first")
 
 
 class ModelConfig(_Section):
@@ -195,6 +216,11 @@ class ModelConfig(_Section):
     like_weight_power: NonNegativeFloat = Field(0.3, description="power of a faded like in the loss; 0: all likes count the same")
     edge_weight_power: NonNegativeFloat = Field(0.1, description="power of a faded like as an edge; 0: all likes count the same")
     side_relation_weight: PositiveFloat = Field(1.0, description="weight of interest and knowledge relations before training; likes have 1")
+    excluded_relations: tuple[str, ...] = Field(
+        ("similar", "within"),
+        description="relations of the graph that the model does not look along; they stay in the graph. These two gained nothing "
+        "(docs/graph.md)",
+    )
     temperature: PositiveFloat = Field(0.16, description="softmax temperature; large catalogues do better with 0.12")
     popularity_correction: NonNegativeFloat = Field(1.0, description="log popularity added back to the logits, times this")
     seed: int = Field(7, description="seed of weights, batches and negatives")
@@ -341,6 +367,7 @@ class PipelineConfig(_Section):
     knowledge: KnowledgeConfig = Field(default_factory=KnowledgeConfig)
     extractor: ExtractorConfig = Field(default_factory=ExtractorConfig)
     graph: GraphConfig = Field(default_factory=GraphConfig)
+    communities: CommunityConfig = Field(default_factory=CommunityConfig)
     model: ModelConfig = Field(default_factory=ModelConfig)
     hybrid: HybridConfig = Field(default_factory=HybridConfig)
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)

@@ -165,13 +165,13 @@ KNOWLEDGE_GRAPH = TableContract(
     row="triple",
     key=("head", "relation", "tail"),
     columns=(
-        Column("head", STRING, "item id or entity id"),
-        Column("head_type", STRING, "item or entity"),
+        Column("head", STRING, "item id or entity id; inside user id of a friend"),
+        Column("head_type", STRING, "item, entity, or user (relation friend)"),
         Column("relation", STRING, "snake_case relation name"),
-        Column("tail", STRING, "item id or entity id"),
-        Column("tail_type", STRING, "item or entity"),
+        Column("tail", STRING, "item id or entity id; inside user id of a friend"),
+        Column("tail_type", STRING, "item, entity, or user (relation friend)"),
         Column("tail_name", STRING, "name of the tail as shown to people"),
-        Column("tail_kind", STRING, "item, the attribute a value is of, or the relation that most often leads to a given entity"),
+        Column("tail_kind", STRING, "item, user, the attribute a value is of, or the relation that most often leads to a given entity"),
         Column("source", STRING, "given (knowledge table), attribute (item attributes) or text (a name found in the item's text)"),
         Column("confidence", FLOAT, "in (0, 1]; 1 unless read from text"),
     ),
@@ -186,10 +186,42 @@ INTEREST_GRAPH = TableContract(
     columns=(
         Column("source_type", STRING, "user, item, interest or entity"),
         Column("source_id", STRING, "id within its type"),
-        Column("relation", STRING, "interacted, disliked, has_interest, about, or a knowledge relation"),
+        Column("relation", STRING, "interacted, disliked, has_interest, about, similar, within, friend, or a knowledge relation"),
         Column("target_type", STRING, "user, item, interest or entity"),
         Column("target_id", STRING, "id within its type"),
         Column("weight", FLOAT, "above 0; larger is closer"),
+    ),
+)
+
+COMMUNITIES = TableContract(
+    name="communities",
+    layer="graph",
+    grain="snapshot",
+    row="community of the interest graph",
+    key=("community_id",),
+    columns=(
+        Column("community_id", STRING, "its most central member, `type:id`: an item where it has one"),
+        Column("name", STRING, "unique; the interests its items have more of than the rest"),
+        Column("num_users", INTEGER, "users in it"),
+        Column("num_items", INTEGER, "items in it"),
+        Column("num_interests", INTEGER, "interest points in it"),
+        Column("interest_ids", STRINGS, "interests that tell it from the rest, most over-represented first (a few)"),
+        Column("interest_scores", FLOATS, "their log-odds inside against outside, in standard errors, same order"),
+        Column("cohesion", FLOAT, "in [0, 1]: mean strength of its members"),
+    ),
+)
+
+COMMUNITY_MEMBERS = TableContract(
+    name="community_members",
+    layer="graph",
+    grain="snapshot",
+    row="user, item or interest point in a community",
+    key=("node_type", "node_id"),
+    columns=(
+        Column("node_type", STRING, "user, item or interest"),
+        Column("node_id", STRING, "id within its type"),
+        Column("community_id", STRING, "community"),
+        Column("strength", FLOAT, "in [0, 1]: share of the node's edge weight that stays in the community"),
     ),
 )
 
@@ -204,4 +236,6 @@ MEANING_TABLES = (
     USER_INTERESTS,
     KNOWLEDGE_GRAPH,
     INTEREST_GRAPH,
+    COMMUNITIES,
+    COMMUNITY_MEMBERS,
 )

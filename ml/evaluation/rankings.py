@@ -11,7 +11,7 @@ import numpy as np
 
 from ml.ids import BoolArray, FloatArray, IntArray
 from ml.models.inputs import ModelInputs
-from ml.ranking.top_n import top_n
+from ml.top_n import top_n
 
 BLOCK_SIZE = 512
 

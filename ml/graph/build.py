@@ -1,7 +1,8 @@
 """Builds the interest graph: what users did, what they like, what items are about, what is known of them.
 
-Every edge comes from a row of a table; the graph's shape is `ml.graph.interest_graph`,
-its table `ml.graph.table`. Shapes: E edges.
+Every edge comes from a row of a table, or from two rows of one (items alike in meaning, see `ml.graph.meaning`);
+what is left out again is `ml.graph.pruning`. The graph's shape is `ml.graph.interest_graph`,
+its table `ml.graph.table`. Shapes: E edges, I items, D dimension.
 """
 
 from datetime import datetime
@@ -14,14 +15,26 @@ import pyarrow.compute as pc
 from ml.config.pipeline import GraphConfig
 from ml.contracts import check_no_leakage
 from ml.decay import decay_factors
+from ml.graph.edge_types import ABOUT, DISLIKED, FRIEND, HAS_INTEREST, INTERACTED, SIMILAR, WITHIN
 from ml.graph.grouping import rows_by_edge_type
+from ml.graph.hierarchy import within_edges
 from ml.graph.interest_graph import Edges, EdgeType, InterestGraph
-from ml.ids import IntArray, Vocabulary, pair_starts
+from ml.graph.meaning import similar_edges
+from ml.graph.pruning import prune
+from ml.ids import FloatArray, IntArray, Vocabulary, pair_starts
 
-INTERACTED = EdgeType("user", "interacted", "item")
-DISLIKED = EdgeType("user", "disliked", "item")
-HAS_INTEREST = EdgeType("user", "has_interest", "interest")
-ABOUT = EdgeType("item", "about", "interest")
+__all__ = [
+    "ABOUT",
+    "DISLIKED",
+    "FRIEND",
+    "HAS_INTEREST",
+    "INTERACTED",
+    "SIMILAR",
+    "WITHIN",
+    "build_interest_graph",
+    "build_with_report",
+    "known_users",
+]
 
 # A fact is there or it is not; how much it counts is the model's business.
 KNOWLEDGE_WEIGHT = 1.0
@@ -39,13 +52,46 @@ def build_interest_graph(
     knowledge_graph: pa.Table,
     config: GraphConfig,
     as_of: datetime,
+    interest_points: pa.Table | None = None,
+    text_ID: FloatArray | None = None,
 ) -> InterestGraph:
-    """The graph as known at `as_of`; edges of each type sorted by source, then target.
+    """The graph as known at `as_of`, pruned: `build_with_report` without its report."""
+    graph, _ = build_with_report(
+        interactions,
+        items=items,
+        users=users,
+        item_interests=item_interests,
+        user_interests=user_interests,
+        knowledge_graph=knowledge_graph,
+        config=config,
+        as_of=as_of,
+        interest_points=interest_points,
+        text_ID=text_ID,
+    )
+    return graph
+
+
+def build_with_report(
+    interactions: pa.Table,
+    *,
+    items: Vocabulary,
+    users: Vocabulary,
+    item_interests: pa.Table,
+    user_interests: pa.Table,
+    knowledge_graph: pa.Table,
+    config: GraphConfig,
+    as_of: datetime,
+    interest_points: pa.Table | None = None,
+    text_ID: FloatArray | None = None,
+) -> tuple[InterestGraph, pa.Table]:
+    """The graph as known at `as_of`, and the report of what was pruned; edges of each type sorted by source, then target.
 
     Weights: `interacted` and `disliked` log1p of a pair's summed weight, halved every
     `half_life_days`, by its sign; `has_interest` the user's weight where above 0; `about` the
-    item's weight; knowledge relations, each a type of its own, 1. Edges below `min_edge_weight`
-    are left out, their nodes stay; a user's behaviour is measured by its strongest edge, so that
+    item's weight; knowledge relations, each a type of its own, and `friend` 1, friends only where `users` holds both.
+    With `interest_points`, `within` 1 from an interest to the one it is a part of. With `text_ID` (vectors of `items`,
+    zeros where nothing is said), `similar` how far a pair's cosine is above the noise floor. Edges that are redundant or
+    faint are left out (`ml.graph.pruning`), their nodes stay; a user's behaviour is measured by its strongest edge, so that
     a user long away keeps what was liked. Raises `LeakageError` for interactions at or after
     `as_of`, `UnknownIdError` for users or items outside the vocabularies.
     """
@@ -55,12 +101,17 @@ def build_interest_graph(
     )
     vocabularies = {"user": users, "item": items, "interest": Vocabulary("interest", interest_ids), "entity": _entities(knowledge_graph)}
     found = {
-        **_behaviour_edges(interactions, vocabularies=vocabularies, config=config, as_of=as_of),
-        HAS_INTEREST: _weighted_edges(user_interests, edge_type=HAS_INTEREST, vocabularies=vocabularies, config=config),
-        ABOUT: _weighted_edges(item_interests, edge_type=ABOUT, vocabularies=vocabularies, config=config),
+        **_behaviour_edges(interactions, vocabularies=vocabularies, half_life_days=config.half_life_days, as_of=as_of),
+        HAS_INTEREST: _weighted_edges(user_interests, edge_type=HAS_INTEREST, vocabularies=vocabularies),
+        ABOUT: _weighted_edges(item_interests, edge_type=ABOUT, vocabularies=vocabularies),
         **_knowledge_edges(knowledge_graph, vocabularies=vocabularies),
     }
-    return InterestGraph(vocabularies, {known: found[known] for known in sorted(found, key=_order) if len(found[known])})
+    if interest_points is not None:
+        found[WITHIN] = within_edges(interest_points, interests=vocabularies["interest"])
+    if text_ID is not None:
+        found[SIMILAR] = similar_edges(text_ID, config=config, rng=np.random.default_rng(config.seed))
+    everything = InterestGraph(vocabularies, {known: found[known] for known in sorted(found, key=_order) if len(found[known])})
+    return prune(everything, config=config)
 
 
 def known_users(interactions: pa.Table, *, user_interests: pa.Table) -> Vocabulary:
@@ -69,14 +120,11 @@ def known_users(interactions: pa.Table, *, user_interests: pa.Table) -> Vocabula
 
 
 def _behaviour_edges(
-    interactions: pa.Table, *, vocabularies: dict[str, Vocabulary], config: GraphConfig, as_of: datetime
+    interactions: pa.Table, *, vocabularies: dict[str, Vocabulary], half_life_days: float, as_of: datetime
 ) -> dict[EdgeType, Edges]:
-    user_M, item_M, net_M = _net_weights(interactions, vocabularies=vocabularies, half_life_days=config.half_life_days, as_of=as_of)
+    user_M, item_M, net_M = _net_weights(interactions, vocabularies=vocabularies, half_life_days=half_life_days, as_of=as_of)
     weight_M = np.log1p(np.abs(net_M))
-    strongest_U = np.zeros(len(vocabularies["user"]))
-    np.maximum.at(strongest_U, user_M, weight_M)
-    kept_M = (net_M != 0) & (weight_M >= config.min_edge_weight * strongest_U[user_M])
-    liked_M, disliked_M = kept_M & (net_M > 0), kept_M & (net_M < 0)
+    liked_M, disliked_M = net_M > 0, net_M < 0
     return {
         INTERACTED: _edges(user_M[liked_M], item_M[liked_M], weight_M[liked_M]),
         DISLIKED: _edges(user_M[disliked_M], item_M[disliked_M], weight_M[disliked_M]),
@@ -100,10 +148,9 @@ def _net_weights(
     return user_N[starts], item_N[starts], np.where(np.abs(net_M) > ROUNDING * gross_M, net_M, 0.0)
 
 
-def _weighted_edges(table: pa.Table, *, edge_type: EdgeType, vocabularies: dict[str, Vocabulary], config: GraphConfig) -> Edges:
-    """Edges of a table with columns `<source>_id`, `<target>_id` and `weight`, those above 0 and not below the minimum."""
-    weight = table.column("weight")
-    positive = table.filter(pc.and_(pc.greater(weight, 0.0), pc.greater_equal(weight, config.min_edge_weight)))
+def _weighted_edges(table: pa.Table, *, edge_type: EdgeType, vocabularies: dict[str, Vocabulary]) -> Edges:
+    """Edges of a table with columns `<source>_id`, `<target>_id` and `weight`, those above 0."""
+    positive = table.filter(pc.greater(table.column("weight"), 0.0))
     source = vocabularies[edge_type.source].positions(positive.column(f"{edge_type.source}_id"))
     target = vocabularies[edge_type.target].positions(positive.column(f"{edge_type.target}_id"))
     return _edges(source, target, np.asarray(positive.column("weight"), dtype=np.float64))
@@ -113,10 +160,21 @@ def _knowledge_edges(knowledge_graph: pa.Table, *, vocabularies: dict[str, Vocab
     edges = {}
     grouped = rows_by_edge_type(knowledge_graph, source_type="head_type", relation="relation", target_type="tail_type")
     for edge_type, triples in grouped:
+        if edge_type == FRIEND:
+            edges[FRIEND] = _friend_edges(triples, users=vocabularies["user"])
+            continue
         head = vocabularies[edge_type.source].positions(triples.column("head"))
         tail = vocabularies[edge_type.target].positions(triples.column("tail"))
         edges[edge_type] = _edges(head, tail, np.full(triples.num_rows, KNOWLEDGE_WEIGHT))
     return edges
+
+
+def _friend_edges(triples: pa.Table, *, users: Vocabulary) -> Edges:
+    """Friends of whom both are users by now, from the lower position to the higher; somebody who has done nothing is no node yet."""
+    ends = [users.find(triples.column(end)) for end in ("head", "tail")]
+    both = ends[0][1] & ends[1][1]
+    lower, higher = np.sort([ends[0][0][both], ends[1][0][both]], axis=0)
+    return _edges(lower, higher, np.full(len(lower), KNOWLEDGE_WEIGHT))
 
 
 def _entities(knowledge_graph: pa.Table) -> Vocabulary:

@@ -13,6 +13,8 @@ from ml.intake.landing import Landing
 # Exact duplicates get one id; the parts are JSON, so that no two events share a text.
 EVENT_ID = "coalesce(event_id, md5(json_array(user_id, item_id, event_type, epoch_us(event_at), value, text)::VARCHAR))"
 EVENT_DAY = "CAST(event_at AT TIME ZONE 'UTC' AS DATE)"
+# Of knowledge, the rows whose ends are users: `ml.knowledge.friends`.
+IS_FRIENDSHIP = "lower(trim(relation)) = 'friend'"
 NS_PER_SECOND = 1_000_000_000
 # A file system may keep whole seconds only: finer differences would not outlive a copy. A remote file tells no time and counts as oldest.
 NEWEST_FIRST = "coalesce(modified_at, 0) DESC, source_file DESC, source_row DESC, unit DESC"
@@ -20,7 +22,9 @@ NEWEST_FIRST = "coalesce(modified_at, 0) DESC, source_file DESC, source_row DESC
 
 def cross_border(landing: Landing, border: UserIdBorder) -> None:
     """Make `inside_users`: raw user id to inside id. The one place where raw ids come in."""
-    users = f"SELECT user_id FROM {landing.good('events')} UNION SELECT user_id FROM {landing.good('users')} ORDER BY user_id"
+    tables = [f"SELECT user_id FROM {landing.good(name)}" for name in ("events", "users")]
+    friends = [f"SELECT trim({end}) FROM {landing.good('knowledge')} WHERE {IS_FRIENDSHIP}" for end in ("head", "tail")]
+    users = f"{' UNION '.join([*tables, *friends])} ORDER BY user_id"
     raw = [row[0] for row in landing.connection.execute(users).fetchall()]
     inside = {"raw_id": pa.array(raw, pa.string()), "inside_id": pa.array([border.inward(user) for user in raw], pa.string())}
     _keep(landing, "inside_users", pa.table(inside))

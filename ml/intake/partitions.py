@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from ml.contracts.behaviour import QUARANTINED_ROWS, RAW_EVENTS, RAW_ITEMS, RAW_KNOWLEDGE, RAW_USERS
 from ml.contracts.contract import TIMESTAMP, TableContract
+from ml.intake.deliveries import IS_FRIENDSHIP
 from ml.intake.landing import Landing
 
 PLACE = "source_file, source_row"
@@ -98,10 +99,17 @@ def _rows(landing: Landing, contract: TableContract) -> str:
         RAW_EVENTS.name: "delivered_events",
         RAW_ITEMS.name: f"(SELECT *, {_first_partition('created_at', start)} FROM {landing.good('items')})",
         RAW_USERS.name: f"(SELECT *, {start} AS partition_day FROM {users})",
-        RAW_KNOWLEDGE.name: f"(SELECT *, {start} AS partition_day FROM {landing.good('knowledge')})",
+        RAW_KNOWLEDGE.name: f"(SELECT *, {start} AS partition_day FROM {_knowledge_inside(landing)})",
         QUARANTINED_ROWS.name: f"(SELECT *, {_first_partition('event_at', start)} FROM rejected)",
     }
     return sources[contract.name]
+
+
+def _knowledge_inside(landing: Landing) -> str:
+    """SQL of the triples, friends by their inside ids."""
+    joins = " ".join(f"LEFT JOIN inside_users AS {end}s ON {IS_FRIENDSHIP} AND {end}s.raw_id = trim({end})" for end in ("head", "tail"))
+    inside = "coalesce(heads.inside_id, head) AS head, coalesce(tails.inside_id, tail) AS tail"
+    return f"(SELECT knowledge.* REPLACE ({inside}) FROM {landing.good('knowledge')} AS knowledge {joins})"
 
 
 def _first_partition(moment: str, start: str) -> str:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.errors import Finding
+from ml.knowledge.friends import without_friends
 from ml.names import snake_case_names
 from ml.words.stream import fold
 
@@ -26,13 +27,14 @@ def knowledge_findings(raw_knowledge: pa.Table, *, items: pa.Table) -> list[Find
     is_empty = pc.or_(pc.equal(head, ""), pc.equal(tail, ""))
     is_loop = pc.and_(pc.equal(head, tail), pc.invert(is_empty))
     whole = named.filter(pc.invert(pc.or_(is_empty, is_loop)))
+    things = without_friends(whole)
     found = [
         _rows(named.filter(is_empty), "head or tail is empty; left out", "fill it in, or leave the row out with where:"),
         _rows(named.filter(is_loop), "head and tail are the same; left out", "leave the row out, or say what was meant"),
         _rows(named.filter(pc.equal(relation, "")), "the relation has no letter; called related", "name the relation"),
         _rows(_repeated(whole), "said before; counted once", "nothing need be done"),
-        _mixed_tails(whole, items=items),
-        _near_names(whole),
+        _mixed_tails(things, items=items),
+        _near_names(things),
     ]
     return [finding for finding in found if finding is not None]
 

@@ -14,13 +14,15 @@ import scipy.sparse as sp
 from ml.contracts.spaces import require_same_space, space_of
 from ml.contracts.vectors import vectors_to_matrix
 from ml.ids import FloatArray, Vocabulary
+from ml.knowledge.friends import without_friends
 from ml.words.english import fold_plurals
 from ml.words.tokens import tokenise
 
 
 def graph_nodes(knowledge_graph: pa.Table, *, items: pa.Table) -> pa.Table:
     """The graph's nodes, a row each: node_id, node_type, kind, name, degree; sorted by type, then id."""
-    ends = pa.concat_tables([_heads(knowledge_graph), _tails(knowledge_graph)])
+    things = without_friends(knowledge_graph)
+    ends = pa.concat_tables([_heads(things), _tails(things)])
     counted = ends.group_by(["node_id", "node_type"]).aggregate([("kind", "min"), ("name", "min"), ([], "count_all")])
     title = _titles(items, counted.column("node_id"))
     is_item = pc.equal(counted.column("node_type"), "item")

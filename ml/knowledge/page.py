@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml.knowledge.friends import without_friends
 from ml.knowledge.matching import graph_nodes
 
 # About 40 bytes a triple; a browser holds this many without effort.
@@ -36,6 +37,7 @@ def knowledge_page(knowledge_graph: pa.Table, *, items: pa.Table, title: str, ma
 
 
 def _graph(knowledge_graph: pa.Table, *, items: pa.Table, max_triples: int) -> dict[str, Any]:
+    knowledge_graph = without_friends(knowledge_graph)
     nodes = graph_nodes(knowledge_graph, items=items)
     head, tail = (_places(knowledge_graph, end, nodes=nodes) for end in ("head", "tail"))
     degree = np.asarray(nodes.column("degree"))

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from ml.config.pipeline import KnowledgeConfig
 from ml.contracts.meaning import KNOWLEDGE_GRAPH
 from ml.knowledge.attributes import attribute_values
+from ml.knowledge.friends import friend_triples, without_friends
 from ml.knowledge.mentions import mention_triples
 from ml.names import snake_case_names
 
@@ -24,19 +25,22 @@ NO_LINKS = KnowledgeConfig(link_texts=False)
 def build_knowledge_graph(items: pa.Table, *, raw_knowledge: pa.Table, config: KnowledgeConfig = NO_LINKS) -> pa.Table:
     """The table `knowledge_graph`, sorted by key, each triple once; one given and read is given.
 
-    Heads and tails that equal an item id are items, all others entities; an attribute's
+    Heads and tails that equal an item id are items, all others entities, but those of `friend`, which are
+    users (`ml.knowledge.friends`), each pair once; an attribute's
     entity is `attribute:value` in normalised spelling, so that it joins the items that share it.
     Triples of a node with itself or with an empty head or tail are left out. With `config.link_texts`
     an item `mentions` the entities and items its text names. Raises `ContractError` for malformed attributes.
     """
+    friends = _typed(friend_triples(raw_knowledge))
     known = pa.concat_tables([given_triples(raw_knowledge, items=items), _attribute_triples(items)])
     if config.link_texts:
         known = pa.concat_tables([known, mention_triples(items, known=known, min_confidence=config.min_confidence)])
-    return KNOWLEDGE_GRAPH.conform(_each_once(known))
+    return KNOWLEDGE_GRAPH.conform(_each_once(pa.concat_tables([known, _whole(friends)])))
 
 
 def given_triples(raw_knowledge: pa.Table, *, items: pa.Table) -> pa.Table:
-    """The usable ones of given triples, typed, in the columns of `knowledge_graph`; repeated ones are still there."""
+    """The usable ones of given triples but friendships, typed, in the columns of `knowledge_graph`; repeated ones are still there."""
+    raw_knowledge = without_friends(raw_knowledge)
     head, tail = (pc.utf8_trim_whitespace(raw_knowledge.column(name)) for name in ("head", "tail"))
     relation = snake_case_names(raw_knowledge.column("relation"))
     relation = pc.if_else(pc.equal(relation, ""), NAMELESS_RELATION, relation)
@@ -54,8 +58,7 @@ def given_triples(raw_knowledge: pa.Table, *, items: pa.Table) -> pa.Table:
         "source": pa.repeat(pa.scalar("given"), raw_knowledge.num_rows),
         "confidence": pa.repeat(pa.scalar(1.0), raw_knowledge.num_rows),
     }
-    is_whole = pc.and_(pc.not_equal(head, ""), pc.not_equal(tail, ""))
-    return _typed(columns).filter(pc.and_(is_whole, pc.not_equal(head, tail)))
+    return _whole(_typed(columns))
 
 
 def _attribute_triples(items: pa.Table) -> pa.Table:
@@ -73,6 +76,13 @@ def _attribute_triples(items: pa.Table) -> pa.Table:
         "confidence": pa.repeat(pa.scalar(1.0), values.num_rows),
     }
     return _typed(columns)
+
+
+def _whole(triples: pa.Table) -> pa.Table:
+    """Those with two different ends."""
+    head, tail = triples.column("head"), triples.column("tail")
+    is_whole = pc.and_(pc.not_equal(head, ""), pc.not_equal(tail, ""))
+    return triples.filter(pc.and_(is_whole, pc.not_equal(head, tail)))
 
 
 def _each_once(found: pa.Table) -> pa.Table:

@@ -16,7 +16,7 @@ from ml.models.history import credible_pairs
 from ml.models.inputs import ModelInputs
 from ml.models.recommender import require_known_users, require_same_items
 from ml.models.storage import load_model, save_model, sparse_from_arrays, sparse_to_arrays
-from ml.ranking.top_n import top_n
+from ml.top_n import top_n
 
 _BLOCK_SIZE = 1024
 

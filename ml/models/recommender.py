@@ -2,7 +2,7 @@
 
 `fit` learns from `ModelInputs`, `score` and `fold_in` return a dense block, `save` and `load`
 round-trip through a directory of safetensors and JSON. Ranking (seen items out,
-ties, blocks) is not a model's business: `ml.ranking.top_n`.
+ties, blocks) is not a model's business: `ml.top_n`.
 """
 
 from pathlib import Path

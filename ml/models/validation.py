@@ -13,7 +13,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from ml.ids import IntArray
-from ml.ranking.top_n import Score, top_n
+from ml.top_n import Score, top_n
 
 LIST_LENGTH = 10
 _BLOCK_SIZE = 256

@@ -18,8 +18,8 @@ from ml.ids import FloatArray, IntArray, Vocabulary
 from ml.ranking.matching import cosines, match_interests, named_share
 from ml.ranking.question_graph import Passed, QuestionGraph, pass_question
 from ml.ranking.question_paths import explain_question
-from ml.ranking.top_n import top_n
 from ml.ranking.wording import Language, fill, is_chinese
+from ml.top_n import top_n
 
 # Enough to lead where cosines hardly differ, too little to drown what the other words mean.
 NAMED_WEIGHT = 0.3

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
 
-from ml.graph.build import ABOUT, HAS_INTEREST, INTERACTED
+from ml.graph.edge_types import ABOUT, HAS_INTEREST, INTERACTED, SIMILAR
 from ml.graph.interest_graph import EdgeType, InterestGraph
 from ml.ids import IntArray
 from ml.ranking.sparse_rows import best_columns, values_at, without_column
@@ -61,7 +61,9 @@ class Reasons:
 
 def find_reasons(graph: InterestGraph, *, user_N: IntArray, item_N: IntArray) -> Reasons:
     """The best reason of each pair of positions in `graph`, kind NONE where there is no path."""
-    edge_types = tuple(sorted((known for known in graph.edges if known.source == "item" and known.target in {"item", "entity"}), key=str))
+    # Alike in meaning is no fact that joins two items: what people have in common says more.
+    joined = (known for known in graph.edges if known.source == "item" and known.target in {"item", "entity"} and known != SIMILAR)
+    edge_types = tuple(sorted(joined, key=str))
     empty = {name: np.full(len(user_N), -1, dtype=np.int64) for name in ("interest_N", "liked_N", "entity_N", "edge_type_N", "other_N")}
     found = Reasons(edge_types=edge_types, kind_N=np.zeros_like(user_N), num_others_N=np.zeros_like(user_N), **empty)
     _find_interests(graph, found, user_N=user_N, item_N=item_N)

@@ -15,7 +15,7 @@ from ml.ids import IntArray, Vocabulary
 from ml.ranking.explain import Explainer
 from ml.ranking.rungs import Rung
 from ml.ranking.shards import Shards
-from ml.ranking.top_n import Progress, top_n
+from ml.top_n import Progress, top_n
 
 _RANKED = pa.schema([("user_id", STRING), ("rank", INTEGER), ("item_id", STRING), ("score", FLOAT), ("rung", STRING)])
 

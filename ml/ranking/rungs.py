@@ -16,7 +16,7 @@ from ml.contracts.spaces import require_same_space, space_of
 from ml.contracts.vectors import vectors_to_matrix
 from ml.ids import BoolArray, FloatArray, IntArray, Vocabulary
 from ml.ranking.sparse_rows import unit_rows
-from ml.ranking.top_n import Score
+from ml.top_n import Score
 
 RungName = Literal["personal", "interest", "popular"]
 

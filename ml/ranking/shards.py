@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.contracts.files import sha256_of, write_parquet, write_text
-from ml.ranking.top_n import Progress
+from ml.top_n import Progress
 
 _LOG = logging.getLogger(__name__)
 

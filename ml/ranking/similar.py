@@ -13,8 +13,8 @@ from ml.contracts.outputs import SIMILAR_ITEMS, SIMILAR_USERS
 from ml.ids import FloatArray, IntArray, Vocabulary
 from ml.ranking.factors import Factors
 from ml.ranking.sparse_rows import unit_rows
-from ml.ranking.top_n import Progress, top_n
 from ml.ranking.top_n_vectors import top_n_vectors
+from ml.top_n import Progress, top_n
 
 CPU = torch.device("cpu")
 _PAIR_BLOCK = 65_536

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ml.ids import FloatArray, IntArray
-from ml.ranking.largest import first_largest, first_largest_places, kth_largest
+from ml.largest import first_largest, first_largest_places, kth_largest
 
 # (users_BD, items of the tile, excluded_BT, k) -> positions among all items and scores of the k best, or of all: [B, K] each.
 BestOfTile = Callable[..., tuple[IntArray, FloatArray]]

@@ -1,6 +1,6 @@
 """The exact best items of many users whose scores are products of vectors, on a CPU or a CUDA device.
 
-The rules are those of `ml.ranking.top_n`, which takes any model and is slower; how one block meets one tile of
+The rules are those of `ml.top_n`, which takes any model and is slower; how one block meets one tile of
 items is `ml.ranking.tiles`. Shapes: U users asked for, B users of a block, I items, T items of a tile, K list length, D dimension.
 """
 
@@ -11,7 +11,7 @@ import torch
 from ml.ids import BoolArray, FloatArray, IntArray
 from ml.ranking.factors import Factors
 from ml.ranking.tiles import BestOfTile, on_cpu, on_cuda
-from ml.ranking.top_n import Progress, empty_lists, require_mask, require_sizes
+from ml.top_n import Progress, empty_lists, require_mask, require_sizes
 
 # Items scored before the best of them are picked: what bounds memory, whatever the catalogue.
 TILE = 65_536

@@ -27,6 +27,7 @@ from ml.epochs.course import Epoch
 from ml.errors import EvaluationError, ReleaseError
 from ml.evaluation.split import TimeSplit, global_time_split
 from ml.evaluation.truth import held_out
+from ml.graph.edge_types import SIMILAR, WITHIN
 from ml.ids import IntArray, Vocabulary
 from ml.models.hybrid.choices import Choices
 from ml.models.hybrid.hybrid import Hybrid
@@ -41,7 +42,7 @@ _RELEASED, _EVALUATED = "model", "evaluation_model"
 
 @dataclass(frozen=True)
 class TrainingTables:
-    """The tables a model is made of; interactions are the history through the day, `review_signals` may be left out."""
+    """The tables a model is made of; interactions are the history through the day, the last two may be left out."""
 
     interactions: pa.Table
     items: pa.Table
@@ -50,6 +51,7 @@ class TrainingTables:
     text_interests: pa.Table
     knowledge_graph: pa.Table
     review_signals: pa.Table | None = None
+    interest_points: pa.Table | None = None
 
     def inputs(self, *, config: PipelineConfig, as_of: datetime) -> ModelInputs:
         """What a model may know at `as_of`."""
@@ -65,6 +67,9 @@ class TrainingTables:
             as_of=as_of,
             review_signals=self.review_signals,
             reviews=config.reviews,
+            # What a part implies goes without saying only to who looks along the hierarchy.
+            interest_points=None if WITHIN.relation in config.model.excluded_relations else self.interest_points,
+            with_similar=SIMILAR.relation not in config.model.excluded_relations,
         )
 
 

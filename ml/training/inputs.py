@@ -46,13 +46,16 @@ def build_inputs(
     as_of: datetime,
     review_signals: pa.Table | None = None,
     reviews: ReviewConfig | None = None,
+    interest_points: pa.Table | None = None,
+    with_similar: bool = False,
 ) -> ModelInputs:
     """What was known at `as_of`: only interactions with `last_event_at` before it, and texts written before it.
 
     Every row of `items` is in the item vocabulary, met or not; users are those with any
     interaction before `as_of`. An item that nobody could describe yet, because its words are
     of users who wrote them later, has a text vector of zeros and no interests. With `reviews` users
-    are judged by what they had done by `as_of`, and count by it; without, all count the same.
+    are judged by what they had done by `as_of`, and count by it; without, all count the same. The graph joins items
+    alike in meaning only `with_similar`, and interests to those they are a part of only with `interest_points`.
 
     Raises `UnknownIdError` for an interaction with an item outside `items`, `ContractError`
     for an item without embedding, and `EmbeddingSpaceError` for embeddings of two spaces.
@@ -72,6 +75,7 @@ def build_inputs(
     histories, seen_UI = interaction_matrices(known, users=user_ids, items=item_ids, half_life_days=graph.half_life_days, as_of=as_of)
     unknown = _described_later(items, met=known.column("item_id"), as_of=as_of)
     item_interests = item_interests.filter(pc.invert(pc.is_in(item_interests.column("item_id"), value_set=unknown)))
+    text_ID = _text_vectors(item_embeddings, items=item_ids, without=unknown)
     user_interests = weigh_user_interests(known, item_interests=item_interests, text_interests=said, config=interests, as_of=as_of)
     return ModelInputs(
         as_of=as_of,
@@ -79,7 +83,7 @@ def build_inputs(
         items=item_ids,
         positives_UI=histories.positives_UI,
         seen_UI=seen_UI,
-        text_ID=_text_vectors(item_embeddings, items=item_ids, without=unknown),
+        text_ID=text_ID,
         credibility_U=credibility_U,
         age_UI=histories.age_UI,
         price_I=_prices(items, order=item_ids),
@@ -92,6 +96,8 @@ def build_inputs(
             knowledge_graph=knowledge_graph,
             config=graph,
             as_of=as_of,
+            interest_points=interest_points,
+            text_ID=text_ID if with_similar else None,
         ),
     )
 

@@ -27,7 +27,16 @@ from orchestration.table_assets import DayRun, Made, day_assets, newest_day_asse
 GROUP = "model"
 KINDS = {"python", "torch"}
 LIVE = "live_release"
-TABLES = ("interactions", "items", "item_embeddings", "item_interests", "text_interests", "knowledge_graph", "review_signals")
+TABLES = (
+    "interactions",
+    "items",
+    "item_embeddings",
+    "item_interests",
+    "text_interests",
+    "knowledge_graph",
+    "review_signals",
+    "interest_points",
+)
 
 
 class LastFullFit(NamedTuple):
@@ -61,10 +70,13 @@ def model_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         text_interests: pa.Table,
         knowledge_graph: pa.Table,
         review_signals: pa.Table,
+        interest_points: pa.Table,
     ) -> Made:
         base = scope.last_full_fit(run.day)
         found = train_candidate(
-            TrainingTables(interactions, items, item_embeddings, item_interests, text_interests, knowledge_graph, review_signals),
+            TrainingTables(
+                interactions, items, item_embeddings, item_interests, text_interests, knowledge_graph, review_signals, interest_points
+            ),
             config=config,
             as_of=run.as_of,
             last_full_fit=scope.candidates.read(base) if base else None,
@@ -95,6 +107,7 @@ def model_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         text_interests: pa.Table,
         knowledge_graph: pa.Table,
         review_signals: pa.Table,
+        interest_points: pa.Table,
     ) -> tuple[Made, Made, Made]:
         last = read_last_full_fit(scope, run)
         decisions = last.decisions if last else None
@@ -104,7 +117,9 @@ def model_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         started_from = last.outcome if last and candidate.last_full_fit else None
         found = put_to_trial(
             candidate,
-            tables=TrainingTables(interactions, items, item_embeddings, item_interests, text_interests, knowledge_graph, review_signals),
+            tables=TrainingTables(
+                interactions, items, item_embeddings, item_interests, text_interests, knowledge_graph, review_signals, interest_points
+            ),
             last_full_fit=started_from.evaluated if isinstance(started_from, Candidate) else None,
             config=config,
             progress=run.progress("test users"),

@@ -1,4 +1,6 @@
-"""`recommend`, `profile`, `similar` and `evaluate`: what the last run made."""
+"""`recommend`, `profile`, `similar`, `picture` and `evaluate`: what the last run made."""
+
+from pathlib import Path
 
 import typer
 
@@ -15,6 +17,10 @@ def register(app: typer.Typer) -> None:
     )
     app.command("profile", epilog="Example: interest-graph profile u00042 --json")(profile_command)
     app.command("similar", epilog="Examples: interest-graph similar --item i0007; interest-graph similar --user u00042")(similar_command)
+    app.command(
+        "picture",
+        epilog="Examples: interest-graph picture --user u00042 --out user.png; interest-graph picture --item i0007 --out item.png",
+    )(picture_command)
     app.command("evaluate", epilog="Example: interest-graph evaluate --segment cold_users")(evaluate_command)
 
 
@@ -82,6 +88,26 @@ def similar_command(
     kind, identifier = ("item", item) if item is not None else ("user", user or "")
     rows = answers.similar(scope, kind=kind, identifier=identifier, k=k, day=day.date() if day else None)
     _print(rows, title=f"like {kind} {identifier}", as_json=as_json)
+
+
+def picture_command(
+    *,
+    home: Home = None,
+    dataset: DatasetFile = None,
+    profile: Profile = None,
+    day: Day = None,
+    user: str | None = typer.Option(None, "--user", help="User id."),
+    item: str | None = typer.Option(None, "--item", help="Item id."),
+    out: Path = typer.Option(..., "--out", help="PNG file to write."),
+) -> None:
+    """Draw what a user or an item is joined to in the interest graph, strongest first."""
+    if (user is None) == (item is None):
+        raise typer.BadParameter("give either --user or --item")
+    scope = open_scope(home, dataset, profile)
+    from orchestration.pictures import write_ego_picture
+
+    kind, identifier = ("item", item) if item is not None else ("user", user or "")
+    typer.echo(write_ego_picture(scope, kind=kind, identifier=identifier, day=day.date() if day else None, out=out))
 
 
 def evaluate_command(

@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from benchmarks.top_n import K, _filtered, _recall, _ways, draw
-from ml.ranking.top_n import top_n
+from ml.top_n import top_n
 
 
 def test_filtering_keeps_the_order_of_what_was_not_met() -> None:

@@ -120,6 +120,22 @@ def test_the_knowledge_graph_is_a_page_and_answers_a_text(finished_world, comman
     assert {"node_id", "kind", "name", "degree", "cosine", "jaccard"} <= set(found[0])
 
 
+def test_a_user_and_an_item_are_pictures_and_a_stranger_is_an_error(finished_world, command, tmp_path) -> None:
+    members = finished_world.scope().store.read(CONTRACTS["community_members"], day=finished_world.last).to_pylist()
+    for node_type in ("user", "item"):
+        out = tmp_path / f"{node_type}.png"
+        node_id = next(row["node_id"] for row in members if row["node_type"] == node_type)
+        done = command(finished_world, "picture", f"--{node_type}", node_id, "--out", str(out))
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip() == str(out)
+        assert out.read_bytes().startswith(b"\x89PNG")
+    refused = command(finished_world, "picture", "--user", "nobody-ever", "--out", str(tmp_path / "nobody.png"))
+    assert refused.returncode == 1
+    assert "unknown user: 'nobody-ever'" in refused.stderr
+    assert not (tmp_path / "nobody.png").exists()
+    assert command(finished_world, "picture", "--out", str(tmp_path / "nothing.png")).returncode == 2
+
+
 def test_extraction_is_off_by_default(finished_world, command, tmp_path) -> None:
     done = command(finished_world, "extract-knowledge", "--out", str(tmp_path / "extracted.parquet"))
     assert done.returncode == 2

@@ -39,7 +39,7 @@ class InterestNetwork(nn.Module):
     ) -> None:
         """Start from the spectrum of the likes."""
         super().__init__()
-        relations = relations_of(inputs, edge_weight_power=config.edge_weight_power, device=device)
+        relations = relations_of(inputs, edge_weight_power=config.edge_weight_power, device=device, excluded=config.excluded_relations)
         likes_UI = likes(inputs, power=config.edge_weight_power)
         users_UD, items_ID = spectral_vectors(likes_UI, embedding_size=config.embedding_size, rng=rng)
         liked_I = np.bincount(likes_UI.indices, minlength=likes_UI.shape[1]) > 0

@@ -1,22 +1,20 @@
-"""Which relations messages flow along: every edge type of the interest graph, both ways.
+"""Which relations messages flow along: every edge type of the interest graph that is not excluded, both ways.
 
 Weights are normalised per relation here, so that no relation drowns another by its size;
 how much each counts is learned in `propagation`. Shapes: S sources, T targets, U users, I items.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from ml.graph.build import DISLIKED, INTERACTED
+from ml.graph.edge_types import BEHAVIOUR, DISLIKED, INTERACTED, SYMMETRIC
 from ml.graph.interest_graph import EdgeType
 from ml.models.adjacency import normalize_symmetric, to_torch
 from ml.models.inputs import ModelInputs
-
-BEHAVIOUR = (INTERACTED, DISLIKED)
 
 
 @dataclass(frozen=True)
@@ -38,15 +36,19 @@ class Relation:
         return f"{self.source} -{self.name}-> {self.target}"
 
 
-def relations_of(inputs: ModelInputs, *, edge_weight_power: float, device: torch.device) -> tuple[Relation, ...]:
-    """Both directions of every edge type with edges, ordered by source, relation and target.
+def relations_of(
+    inputs: ModelInputs, *, edge_weight_power: float, device: torch.device, excluded: Collection[str] = ()
+) -> tuple[Relation, ...]:
+    """Both directions of every edge type with edges, ordered by source, relation and target; relations named in `excluded` are left out.
 
+    A symmetric type is one relation: which of its two directions is stored must not matter.
     `interacted` is read from `positives_UI`, each weight to the power `edge_weight_power`:
     the graph prunes likes that have faded, but an old like still says what a person likes.
     """
     return tuple(
         relation
         for edge_type, weight_ST in relation_weights(inputs, edge_weight_power=edge_weight_power)
+        if edge_type.relation not in excluded
         for relation in _both_ways(edge_type, weight_ST, device)
     )
 
@@ -69,7 +71,10 @@ def likes(inputs: ModelInputs, *, power: float) -> sp.csr_array:
     return weight_UI if inputs.credibility_U is None else sp.csr_array(sp.diags_array(inputs.credibility_U) @ weight_UI)
 
 
-def _both_ways(edge_type: EdgeType, weight_ST: sp.csr_array, device: torch.device) -> tuple[Relation, Relation]:
+def _both_ways(edge_type: EdgeType, weight_ST: sp.csr_array, device: torch.device) -> tuple[Relation, ...]:
+    if edge_type in SYMMETRIC:
+        either_SS = to_torch(normalize_symmetric(sp.csr_array(weight_ST + weight_ST.T)), device=device)
+        return (Relation(edge_type.source, edge_type.relation, edge_type.target, 1.0, False, either_SS, either_SS),)
     normalized_ST = normalize_symmetric(weight_ST)
     forth_ST = to_torch(normalized_ST, device=device)
     back_TS = to_torch(sp.csr_array(normalized_ST.T), device=device)

@@ -8,7 +8,8 @@ from ml.config.pipeline import GraphConfig, InterestConfig
 from ml.contracts.behaviour import INTERACTIONS, RAW_KNOWLEDGE
 from ml.contracts.meaning import ITEM_INTERESTS, KNOWLEDGE_GRAPH, TEXT_INTERESTS, USER_INTERESTS
 from ml.errors import LeakageError, UnknownIdError
-from ml.graph.build import ABOUT, DISLIKED, HAS_INTEREST, INTERACTED, build_interest_graph, known_users
+from ml.graph.build import build_interest_graph, build_with_report, known_users
+from ml.graph.edge_types import ABOUT, DISLIKED, FRIEND, HAS_INTEREST, INTERACTED, SIMILAR, WITHIN
 from ml.graph.interest_graph import EdgeType, InterestGraph
 from ml.ids import Vocabulary
 from ml.interests.profiles import weigh_user_interests
@@ -19,6 +20,7 @@ from tests.ml.interests.catalogues import (
     make_item_interests,
     make_items,
     make_knowledge,
+    make_points,
     make_text_interests,
     shuffled,
 )
@@ -113,10 +115,23 @@ def test_faint_edges_are_pruned_and_their_nodes_stay() -> None:
 
 
 def test_behaviour_is_faint_beside_the_users_strongest() -> None:
-    rows = [("u", "hat", 4, 1), ("u", "pan", 0.01, 1), ("u", "sock", -4, 400), ("v", "pan", 0.01, 1), ("w", "茶", 1, 4000)]
+    rows = [
+        ("u", "hat", 4, 1),
+        ("u", "pan", 0.01, 1),
+        ("u", "sock", -4, 400),
+        ("v", "pan", 0.02, 1),
+        ("w", "茶", 1, 4000),
+        ("v", "sock", 0.02, 1),
+    ]
     graph = build(make_interactions(rows), min_edge_weight=0.01)
-    assert named(graph, INTERACTED).keys() == {("u", "hat"), ("v", "pan"), ("w", "茶")}
+    assert named(graph, INTERACTED).keys() == {("u", "hat"), ("v", "pan"), ("v", "sock"), ("w", "茶")}
     assert DISLIKED not in graph.edges
+
+
+def test_the_last_edge_of_an_item_is_never_too_faint() -> None:
+    graph = build(make_interactions([("u", "hat", 4, 1), ("u", "pan", 0.01, 1), ("u", "sock", -4, 400)]), min_edge_weight=0.5)
+    assert named(graph, INTERACTED).keys() == {("u", "hat"), ("u", "pan")}
+    assert named(graph, DISLIKED).keys() == {("u", "sock")}
 
 
 def test_likes_and_dislikes_that_cancel_are_no_edge() -> None:
@@ -132,6 +147,53 @@ def test_edges_are_sorted_and_above_nothing() -> None:
         assert (edges.weight > 0).all()
         assert edges.weight.dtype == np.float32
         assert edges.source_index.dtype == edges.target_index.dtype == np.int64
+
+
+def test_friends_are_joined_once_where_both_are_users() -> None:
+    given = make_knowledge(
+        [("v", "Friend", "u"), ("u", "friend", "v"), ("u", "friend", "u"), ("u", "friend", "nobody yet"), (" w ", "friend", "u")]
+    )
+    friends = build_knowledge_graph(make_items([{"item_id": item} for item in ITEM_IDS]), raw_knowledge=given)
+    assert named(build(knowledge_graph=friends), FRIEND) == {("u", "v"): 1.0, ("u", "w"): 1.0}
+    assert build(knowledge_graph=friends).num_nodes("entity") == 0
+
+
+def test_a_friends_id_that_is_an_items_too_is_a_friend() -> None:
+    friends = build_knowledge_graph(
+        make_items([{"item_id": "hat"}, {"item_id": "u"}]), raw_knowledge=make_knowledge([("hat", "friend", "u")])
+    )
+    assert friends.select(["head_type", "tail_type", "tail_kind"]).to_pylist() == [
+        {"head_type": "user", "tail_type": "user", "tail_kind": "user"}
+    ]
+
+
+def test_items_alike_in_meaning_and_interests_within_interests_are_joined_when_asked_for() -> None:
+    points = make_points(
+        [
+            {"interest_id": "tag:wool", "parent_id": "tag:红"},
+            {"interest_id": "tag:红"},
+            {"interest_id": "tag:steel", "parent_id": "tag:gone"},
+        ]
+    )
+    vectors_ID = np.array([[1, 0, 0], [0, 1, 0], [1, 0.1, 0], [0, 0, 1]], dtype=np.float32)
+    interests = weigh_user_interests(BEHAVIOUR, item_interests=CONTENT, text_interests=NO_TEXTS, config=InterestConfig(), as_of=AS_OF)
+    graph, pruned = build_with_report(
+        BEHAVIOUR,
+        items=Vocabulary("item", ITEM_IDS),
+        users=Vocabulary("user", USER_IDS),
+        item_interests=CONTENT,
+        user_interests=interests,
+        knowledge_graph=KNOWLEDGE,
+        config=GraphConfig(half_life_days=10, similar_noise_quantile=0.8),
+        as_of=AS_OF,
+        interest_points=points,
+        text_ID=vectors_ID,
+    )
+    assert named(graph, WITHIN) == {("tag:wool", "tag:红"): 1.0}
+    assert named(graph, SIMILAR).keys() == {("hat", "sock")}
+    assert SIMILAR not in build().edges
+    assert WITHIN not in build().edges
+    assert pruned.num_rows == 0  # what sock is about most, 红, is no whole of what it is about less
 
 
 def test_order_of_rows_does_not_matter() -> None:

@@ -121,6 +121,15 @@ def test_user_ids_cross_the_border_once(shop):
     assert shop.rows("raw_users", "user_id") == [("21u",), ("65u",)]
 
 
+def test_friends_cross_it_too_and_what_else_has_a_users_id_does_not(shop):
+    shop.csv("u12,i1,view,2024-06-28,,")
+    shop.csv("u12,Friend, u34", "u12,made_by,acme", name="kg.csv", header="head,relation,tail\n")
+    columns = {name: name for name in ("head", "relation", "tail")}
+    shop.settings["tables"]["knowledge"] = [{"path": "kg.csv", "columns": columns}]
+    shop.ingest(border=Backwards("shop"))
+    assert sorted(shop.rows("raw_knowledge", "head", "relation", "tail")) == [("21u", "Friend", "43u"), ("u12", "made_by", "acme")]
+
+
 def test_the_share_kept_out(shop):
     shop.csv(*["u1,i1,view,2024-06-28,,"] * 3, ",,,,,")
     report = shop.ingest()

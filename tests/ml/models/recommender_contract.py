@@ -14,7 +14,7 @@ import pytest
 from ml.errors import UnknownIdError
 from ml.models.inputs import ModelInputs
 from ml.models.recommender import Recommender
-from ml.ranking.top_n import top_n
+from ml.top_n import top_n
 from tests.ml.models.worlds import awkward_world, make_inputs, relabelled, two_tastes
 
 

@@ -1,5 +1,7 @@
 """Parts of the GNN against their definitions: products, normalisation, propagation, spectral start, loss, negatives, validation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -8,12 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.epochs.course import Epoch, best_epoch
+from ml.graph.edge_types import FRIEND
+from ml.graph.interest_graph import Edges, InterestGraph
 from ml.models.adjacency import SparseProduct, normalize_symmetric, to_torch
 from ml.models.gnn.fitting import rows
 from ml.models.gnn.loss import sampled_softmax_loss
 from ml.models.gnn.propagation import TypedPropagation
 from ml.models.gnn.relations import relations_of
 from ml.models.gnn.sampling import batches, likes_to_learn, sample_negatives
+from ml.models.inputs import ModelInputs
 from ml.models.spectral import centered, spectral_vectors, text_projection
 from ml.models.validation import Validation, choose
 from tests.ml.models.worlds import awkward_world, make_inputs, two_tastes
@@ -228,3 +233,29 @@ def test_the_best_epoch_is_the_first_of_the_best_or_the_last_unmeasured() -> Non
     assert best_epoch((Epoch(1, 3.0, 0.1), Epoch(2, 2.0, 0.3), Epoch(3, 1.0, 0.3))) == 2
     assert best_epoch((Epoch(1, 3.0, None), Epoch(2, 2.0, None))) == 2
     assert best_epoch(()) == 0
+
+
+def friends_inputs(pairs: list[tuple[int, int]]) -> ModelInputs:
+    inputs = make_inputs(np.eye(3, dtype=np.float32))
+    ends = np.array(pairs, dtype=np.int64)
+    friends = Edges(ends[:, 0], ends[:, 1], np.ones(len(ends), dtype=np.float32))
+    return replace(inputs, graph=InterestGraph(inputs.graph.vocabularies, inputs.graph.edges | {FRIEND: friends}))
+
+
+def test_which_direction_of_a_symmetric_relation_is_stored_does_not_matter() -> None:
+    def friends(pairs: list[tuple[int, int]]) -> list[np.ndarray]:
+        found = relations_of(friends_inputs(pairs), edge_weight_power=1.0, device=CPU)
+        return [relation.adjacency_TS.to_dense().numpy() for relation in found if relation.name == "friend"]
+
+    (one,), (other,) = friends([(0, 1), (0, 2)]), friends([(1, 0), (0, 2)])
+    np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(one, one.T)
+    assert one[0, 1] == pytest.approx(1 / np.sqrt(2))
+
+
+def test_excluded_relations_carry_no_messages() -> None:
+    inputs = friends_inputs([(0, 1)])
+    names = [relation.name for relation in relations_of(inputs, edge_weight_power=1.0, device=CPU)]
+    left = [relation.name for relation in relations_of(inputs, edge_weight_power=1.0, device=CPU, excluded=("friend",))]
+    assert "friend" in names
+    assert left == [name for name in names if name != "friend"]

@@ -13,8 +13,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from ml.ranking import top_n_vectors as module
 from ml.ranking.factors import Factors
 from ml.ranking.tiles import on_cpu, on_cuda
-from ml.ranking.top_n import top_n
 from ml.ranking.top_n_vectors import top_n_vectors
+from ml.top_n import top_n
 
 CPU = torch.device("cpu")
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device here")

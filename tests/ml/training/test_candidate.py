@@ -11,8 +11,11 @@ import pytest
 
 from ml.config import PipelineConfig
 from ml.config.pipeline import EvaluationConfig, ModelConfig
+from ml.contracts.behaviour import ITEMS
 from ml.contracts.manifest import Recipe
 from ml.evaluation.gate import GateDecision
+from ml.graph.edge_types import SIMILAR, WITHIN
+from ml.models.gnn.interest_gnn import InterestGNN
 from ml.models.hybrid.hybrid import Hybrid
 from ml.training.candidate import Candidate, NoCandidate, TrainingTables, load_candidate, save_candidate, train_candidate
 from ml.training.candidates import CandidateStore
@@ -23,6 +26,7 @@ from ml.training.releasing import decide, released_model, undecided
 from ml.training.schedule import last_of_every
 from ml.training.trial import put_to_trial, untried
 from tests.ml.evaluation.interaction_rows import interactions
+from tests.ml.interests.catalogues import make_points
 from tests.ml.training.taste_worlds import END, NUM_USERS, two_tastes
 
 CONFIG = PipelineConfig(
@@ -294,3 +298,42 @@ def reversed_scores(model: Hybrid) -> Hybrid:
     other = copy(model)
     other.choices = dataclasses.replace(model.choices, slope=-model.choices.slope, ranker=None)
     return other
+
+
+@pytest.mark.parametrize("excluded", [("similar", "within"), ("within",), ()])
+def test_what_the_model_does_not_look_along_is_not_looked_for_and_what_it_does_is_saved(excluded, tmp_path) -> None:
+    config = CONFIG.model_copy(
+        update={
+            "graph": CONFIG.graph.model_copy(update={"similar_noise_quantile": 0.5}),
+            "model": CONFIG.model.model_copy(update={"excluded_relations": excluded, "epochs": 1}),
+        }
+    )
+    points = make_points([{"interest_id": "tag:0", "parent_id": "tag:1"}, {"interest_id": "tag:1"}])
+    inputs = dataclasses.replace(two_tastes(), interest_points=points).inputs(config=config, as_of=END)
+    for known in (SIMILAR, WITHIN):
+        assert (known in inputs.graph.edges) == (known.relation not in excluded)
+    model = InterestGNN(config.model).fit(inputs, rng=np.random.default_rng(7))
+    named = " ".join(model.relation_weights)
+    assert [relation for relation in ("similar", "within") if f"-{relation}->" not in named] == list(excluded)
+    model.save(tmp_path)
+    assert InterestGNN.load(tmp_path).config.excluded_relations == excluded
+
+
+def test_items_are_alike_only_by_words_known_at_the_cut() -> None:
+    tables = two_tastes()
+    later = [END if item == "i00" else None for item in tables.items.column("item_id").to_pylist()]
+    position = tables.items.schema.get_field_index("text_known_at")
+    told_later = tables.items.set_column(position, "text_known_at", pa.array(later, ITEMS.schema.field("text_known_at").type))
+    config = CONFIG.model_copy(
+        update={
+            "graph": CONFIG.graph.model_copy(update={"similar_noise_quantile": 0.5}),
+            "model": CONFIG.model.model_copy(update={"excluded_relations": ()}),
+        }
+    )
+
+    def alike(items: pa.Table) -> set[int]:
+        edges = dataclasses.replace(tables, items=items).inputs(config=config, as_of=END).graph.edges[SIMILAR]
+        return {*edges.source_index.tolist(), *edges.target_index.tolist()}
+
+    assert 0 in alike(tables.items)
+    assert 0 not in alike(told_later)

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ml.ids import BoolArray, FloatArray, IntArray
-from ml.ranking.largest import first_largest, first_largest_places, kth_largest
+from ml.largest import first_largest, first_largest_places, kth_largest
 
 Score = Callable[[IntArray], FloatArray]
 Progress = Callable[[int, int], None]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from ml.ranking.top_n import top_n
+from ml.top_n import top_n
 
 
 def naive(scores_UI: np.ndarray, excluded_UI: np.ndarray, *, k: int) -> tuple[list[list[int]], list[list[float]]]:
