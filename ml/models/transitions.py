@@ -28,7 +28,7 @@ class Transitions:
 
     A pair counts gap^-`gap_power`, the gap being how many likes lie between plus 1, and half of it after each `gap_half_life_days`
     between the two; times the user's credibility. Likes of one instant have no order: a pair of them counts half each way, with
-    a gap of 1. Where nobody knows the ages this is so of all pairs, and the model is an `ItemKNN`.
+    a gap of 1. Where nobody knows the ages this is so of all pairs, and scores are `ItemKNN`'s but for a factor.
     """
 
     name: ClassVar[str] = "transitions"
