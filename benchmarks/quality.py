@@ -22,20 +22,33 @@ from ml.evaluation.intervals import bootstrap_means, percentile_interval
 from ml.evaluation.metrics import MetricArray
 from ml.ids import FloatArray, IntArray
 from ml.models.ease import EASE
+from ml.models.histories import Recency
 from ml.models.item_knn import ItemKNN
 from ml.models.popularity import Popularity
 from ml.models.recommender import Recommender
 from ml.models.spectral_filter import SpectralFilter
+from ml.models.transitions import Transitions
 
 QUICK_SPLITS, QUICK_USERS = ("gowalla-lightgcn", "amazon-scientific-text"), 2000
 # EASE is dense: 12 bytes x items squared at its peak.
 EASE_LIMIT_GIB = 6.0
-SPECTRAL_FILTERS: Mapping[str, Callable[[], SpectralFilter]] = {
+SPECTRAL_FILTERS: Mapping[str, Callable[..., SpectralFilter]] = {
     "gowalla-lightgcn": partial(SpectralFilter, num_vectors=1024, singular_power=0.5, neighborhood=2.0),
     "amazon-book-kgat": partial(SpectralFilter, num_vectors=1024, singular_power=0.5, neighborhood=4.0),
     "s3rec-beauty": partial(SpectralFilter, num_vectors=128, singular_power=0.5, neighborhood=0.5),
     "s3rec-sports": partial(SpectralFilter, num_vectors=128, singular_power=0.5, neighborhood=0.5),
     "amazon-scientific-text": partial(SpectralFilter, num_vectors=128, singular_power=0.5, neighborhood=1.0),
+}
+# Of the sequence splits, by `benchmarks.sequences`.
+RECENT: Mapping[str, Recency] = {
+    "s3rec-beauty": Recency(2.0),
+    "s3rec-sports": Recency(4.0),
+    "amazon-scientific-text": Recency(4.0),
+}
+TRANSITIONS: Mapping[str, Callable[..., Transitions]] = {
+    "s3rec-beauty": partial(Transitions, recency=Recency(1.5), backward=0.3, gap_power=0.5),
+    "s3rec-sports": partial(Transitions, recency=Recency(4.0), backward=0.6, gap_power=0.25),
+    "amazon-scientific-text": partial(Transitions, recency=Recency(4.0), backward=1.0, gap_power=0.25),
 }
 
 
@@ -79,6 +92,16 @@ def contestants(name: str) -> Iterator[Recommender]:
     yield ItemKNN()
     yield EASE(max_items=_most_items())
     yield SPECTRAL_FILTERS[name]()
+    if name in TRANSITIONS:
+        yield ItemKNN(recency=RECENT[name])
+        yield EASE(max_items=_most_items(), recency=RECENT[name])
+        yield TRANSITIONS[name]()
+
+
+def labelled(model: Recommender) -> str:
+    """The model's name, with the half-life of its likes where it has one."""
+    recency = getattr(model, "recency", None)
+    return model.name if recency is None else f"{model.name}, half-life {recency.half_life:g} {recency.unit}"
 
 
 def _most_items() -> int:
@@ -86,7 +109,7 @@ def _most_items() -> int:
 
 
 def _row(split: PublishedSplit, *, question: Question, model: Recommender) -> Row:
-    about: Row = {"split": split.name, "model": model.name, "users": len(question.user_index)}
+    about: Row = {"split": split.name, "model": labelled(model), "users": len(question.user_index)}
     num_liked = np.count_nonzero(question.known_UI.sum(axis=0))
     if isinstance(model, EASE) and num_liked > model.max_items:
         needed = 12 * num_liked**2 / 2**30

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from scipy.linalg import lapack
 
 from ml.ids import FloatArray, IntArray
-from ml.models.histories import Histories
+from ml.models.histories import Histories, Recency
 from ml.models.history import credible_pairs
 from ml.models.inputs import ModelInputs
 from ml.models.recommender import require_known_users, require_same_items
@@ -33,16 +33,17 @@ class EASE:
 
     name: ClassVar[str] = "ease"
 
-    def __init__(self, *, regularization: float = 200.0, max_items: int = 10_000) -> None:
-        """`regularization` is the paper's lambda, in units of users; `max_items` bounds J."""
+    def __init__(self, *, regularization: float = 200.0, max_items: int = 10_000, recency: Recency | None = None) -> None:
+        """`regularization` is the paper's lambda, in units of users; `max_items` bounds J; `recency` weighs likes in scores alone."""
         if regularization <= 0 or max_items < 1:
             raise ValueError(f"regularization must be above 0 and max_items at least 1, not {regularization} and {max_items}")
         self.regularization = regularization
         self.max_items = max_items
+        self.recency = recency
         self.num_items_left_out = 0
         self._item_index_J: IntArray = np.zeros(0, dtype=np.int64)
         self._num_items = 0
-        self._liked_UJ = sp.csr_array((0, 0), dtype=np.float32)
+        self._weighted_UJ = sp.csr_array((0, 0), dtype=np.float32)
         self._weights_JJ: FloatArray = np.zeros((0, 0), dtype=np.float32)
 
     def fit(self, inputs: ModelInputs, *, rng: np.random.Generator) -> Self:  # noqa: ARG002
@@ -50,9 +51,9 @@ class EASE:
         liked_UI = inputs.histories.liked_UI
         self._num_items = liked_UI.shape[1]
         self._item_index_J, self.num_items_left_out = _most_liked(liked_UI, max_items=self.max_items)
-        self._liked_UJ = sp.csr_array(liked_UI[:, self._item_index_J])
+        self._weighted_UJ = sp.csr_array(inputs.histories.weighted(self.recency)[:, self._item_index_J])
         self._weights_JJ = _solve(
-            self._liked_UJ,
+            sp.csr_array(liked_UI[:, self._item_index_J]),
             credible_UJ=sp.csr_array(credible_pairs(liked_UI, inputs)[:, self._item_index_J]),
             regularization=self.regularization,
         )
@@ -60,17 +61,17 @@ class EASE:
 
     def score(self, user_index: IntArray) -> FloatArray:
         """The user's liked items times the weights, shape [B, I]; 0 for items outside them."""
-        require_known_users(user_index, num_users=self._liked_UJ.shape[0])
-        return self._predict(self._liked_UJ[user_index])
+        require_known_users(user_index, num_users=self._weighted_UJ.shape[0])
+        return self._predict(self._weighted_UJ[user_index])
 
     def fold_in(self, histories: Histories) -> FloatArray:
         """As `score`, for new users, shape [B, I]."""
         require_same_items(histories, num_items=self._num_items)
-        return self._predict(sp.csr_array(histories.liked_UI[:, self._item_index_J]))
+        return self._predict(sp.csr_array(histories.weighted(self.recency)[:, self._item_index_J]))
 
-    def _predict(self, liked_BJ: sp.csr_array) -> FloatArray:
-        scores_BI = np.zeros((liked_BJ.shape[0], self._num_items), dtype=np.float32)
-        scores_BI[:, self._item_index_J] = liked_BJ @ self._weights_JJ
+    def _predict(self, weighted_BJ: sp.csr_array) -> FloatArray:
+        scores_BI = np.zeros((weighted_BJ.shape[0], self._num_items), dtype=np.float32)
+        scores_BI[:, self._item_index_J] = weighted_BJ @ self._weights_JJ
         return scores_BI
 
     def save(self, directory: Path) -> None:
@@ -80,8 +81,8 @@ class EASE:
             "max_items": self.max_items,
             "num_items": self._num_items,
             "num_items_left_out": self.num_items_left_out,
-        }
-        arrays = sparse_to_arrays(self._liked_UJ, prefix="liked")
+        } | Recency.to_parameters(self.recency)
+        arrays = sparse_to_arrays(self._weighted_UJ, prefix="weighted")
         arrays |= {"item_index": self._item_index_J, "weights": self._weights_JJ}
         save_model(directory, name=self.name, parameters=parameters, arrays=arrays)
 
@@ -89,12 +90,16 @@ class EASE:
     def load(cls, directory: Path) -> Self:
         """The model that `save` wrote."""
         parameters, arrays = load_model(directory, name=cls.name)
-        model = cls(regularization=float(parameters["regularization"]), max_items=int(parameters["max_items"]))
+        model = cls(
+            regularization=float(parameters["regularization"]),
+            max_items=int(parameters["max_items"]),
+            recency=Recency.from_parameters(parameters),
+        )
         model._num_items = int(parameters["num_items"])
         model.num_items_left_out = int(parameters["num_items_left_out"])
         model._item_index_J = arrays["item_index"].astype(np.int64, copy=False)
         model._weights_JJ = arrays["weights"].astype(np.float32, copy=False)
-        model._liked_UJ = sparse_from_arrays(arrays, prefix="liked")
+        model._weighted_UJ = sparse_from_arrays(arrays, prefix="weighted")
         return model
 
 

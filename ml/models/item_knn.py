@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ml.ids import FloatArray, IntArray
-from ml.models.histories import Histories
+from ml.models.histories import Histories, Recency
 from ml.models.history import credible_pairs
 from ml.models.inputs import ModelInputs
 from ml.models.recommender import require_known_users, require_same_items
@@ -26,49 +26,55 @@ class ItemKNN:
 
     name: ClassVar[str] = "item_knn"
 
-    def __init__(self, *, num_neighbors: int = 100, shrinkage: float = 50.0) -> None:
-        """`num_neighbors` kept per item; `shrinkage` in units of users, pulls similarities of rare items to 0."""
+    def __init__(self, *, num_neighbors: int = 100, shrinkage: float = 50.0, recency: Recency | None = None) -> None:
+        """`num_neighbors` kept per item; `shrinkage` in units of users, pulls similarities of rare items to 0; `recency` of likes."""
         if num_neighbors < 1 or shrinkage < 0:
             raise ValueError(f"num_neighbors must be at least 1 and shrinkage at least 0, not {num_neighbors} and {shrinkage}")
         self.num_neighbors = num_neighbors
         self.shrinkage = shrinkage
-        self._liked_UI = sp.csr_array((0, 0), dtype=np.float32)
+        self.recency = recency
+        self._weighted_UI = sp.csr_array((0, 0), dtype=np.float32)
         self._neighbors_II = sp.csr_array((0, 0), dtype=np.float32)
 
     def fit(self, inputs: ModelInputs, *, rng: np.random.Generator) -> Self:  # noqa: ARG002
         """Find each item's neighbours; `rng` is not needed."""
-        self._liked_UI = inputs.histories.liked_UI
+        liked_UI = inputs.histories.liked_UI
+        self._weighted_UI = inputs.histories.weighted(self.recency)
         self._neighbors_II = nearest_items(
-            self._liked_UI, credible_UI=credible_pairs(self._liked_UI, inputs), num_neighbors=self.num_neighbors, shrinkage=self.shrinkage
+            liked_UI, credible_UI=credible_pairs(liked_UI, inputs), num_neighbors=self.num_neighbors, shrinkage=self.shrinkage
         )
         return self
 
     def score(self, user_index: IntArray) -> FloatArray:
         """Summed similarity to what the user liked, 0 where nothing is near, shape [B, I]."""
-        require_known_users(user_index, num_users=self._liked_UI.shape[0])
-        return self._near(self._liked_UI[user_index])
+        require_known_users(user_index, num_users=self._weighted_UI.shape[0])
+        return self._near(self._weighted_UI[user_index])
 
     def fold_in(self, histories: Histories) -> FloatArray:
         """As `score`, for new users, shape [B, I]."""
-        require_same_items(histories, num_items=self._liked_UI.shape[1])
-        return self._near(histories.liked_UI)
+        require_same_items(histories, num_items=self._weighted_UI.shape[1])
+        return self._near(histories.weighted(self.recency))
 
-    def _near(self, liked_BI: sp.csr_array) -> FloatArray:
-        scores_BI: FloatArray = (liked_BI @ self._neighbors_II).toarray()
+    def _near(self, weighted_BI: sp.csr_array) -> FloatArray:
+        scores_BI: FloatArray = (weighted_BI @ self._neighbors_II).toarray()
         return scores_BI
 
     def save(self, directory: Path) -> None:
         """Write histories and neighbours."""
-        parameters = {"num_neighbors": self.num_neighbors, "shrinkage": self.shrinkage}
-        arrays = sparse_to_arrays(self._liked_UI, prefix="liked") | sparse_to_arrays(self._neighbors_II, prefix="neighbors")
+        parameters = {"num_neighbors": self.num_neighbors, "shrinkage": self.shrinkage} | Recency.to_parameters(self.recency)
+        arrays = sparse_to_arrays(self._weighted_UI, prefix="weighted") | sparse_to_arrays(self._neighbors_II, prefix="neighbors")
         save_model(directory, name=self.name, parameters=parameters, arrays=arrays)
 
     @classmethod
     def load(cls, directory: Path) -> Self:
         """The model that `save` wrote."""
         parameters, arrays = load_model(directory, name=cls.name)
-        model = cls(num_neighbors=int(parameters["num_neighbors"]), shrinkage=float(parameters["shrinkage"]))
-        model._liked_UI = sparse_from_arrays(arrays, prefix="liked")
+        model = cls(
+            num_neighbors=int(parameters["num_neighbors"]),
+            shrinkage=float(parameters["shrinkage"]),
+            recency=Recency.from_parameters(parameters),
+        )
+        model._weighted_UI = sparse_from_arrays(arrays, prefix="weighted")
         model._neighbors_II = sparse_from_arrays(arrays, prefix="neighbors")
         return model
 

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from ml.ids import FloatArray, IntArray
 from ml.models.adjacency import normalize_symmetric
-from ml.models.histories import Histories
+from ml.models.histories import Histories, Recency
 from ml.models.history import credible_pairs
 from ml.models.inputs import ModelInputs
 from ml.models.recommender import require_known_users, require_same_items
@@ -26,15 +26,21 @@ _BLOCK_SIZE = 512
 class SpectralFilter:
     """With N = Du^-1/2 R Di^-1/2 and its vectors V, values S: R (Di^-a V S^p V^T Di^a + neighborhood x N^T N).
 
-    R is 1 where a user likes an item, Du and Di are the degrees: through the vectors, popular items say less on
-    the way in and gain on the way out. The vectors take 4 bytes x I x D. All settings but a greater
-    `num_vectors` act in `score`, so changing them needs no new fit.
+    R is 1 where a user likes an item (on the left, given a `recency`, less for older likes), Du and Di are the degrees: through the
+    vectors, popular items say less on the way in and gain on the way out. The vectors take 4 bytes x I x D. All settings but a
+    greater `num_vectors` and `recency` act in `score`, so changing them needs no new fit.
     """
 
     name: ClassVar[str] = "spectral_filter"
 
     def __init__(
-        self, *, num_vectors: int = 1024, singular_power: float = 0.5, degree_power: float = 0.5, neighborhood: float = 1.0
+        self,
+        *,
+        num_vectors: int = 1024,
+        singular_power: float = 0.5,
+        degree_power: float = 0.5,
+        neighborhood: float = 1.0,
+        recency: Recency | None = None,
     ) -> None:
         """Up to `num_vectors`, bounded by the rank; `singular_power` is p, `degree_power` a; `neighborhood` weighs the second term."""
         if num_vectors < 0 or neighborhood < 0 or singular_power < 0:
@@ -45,7 +51,8 @@ class SpectralFilter:
         self.singular_power = singular_power
         self.degree_power = degree_power
         self.neighborhood = neighborhood
-        self._liked_UI = sp.csr_array((0, 0), dtype=np.float32)
+        self.recency = recency
+        self._weighted_UI = sp.csr_array((0, 0), dtype=np.float32)
         self._normalized_UI = sp.csr_array((0, 0), dtype=np.float32)
         self._degree_I: FloatArray = np.zeros(0, dtype=np.float32)
         self._value_D: FloatArray = np.zeros(0, dtype=np.float32)
@@ -53,8 +60,8 @@ class SpectralFilter:
 
     def fit(self, inputs: ModelInputs, *, rng: np.random.Generator) -> Self:
         """Decompose the normalised likes; `rng` starts the search for the vectors."""
-        self._liked_UI = inputs.histories.liked_UI
-        credible_UI = credible_pairs(self._liked_UI, inputs)
+        self._weighted_UI = inputs.histories.weighted(self.recency)
+        credible_UI = credible_pairs(inputs.histories.liked_UI, inputs)
         self._degree_I = np.asarray(credible_UI.sum(axis=0, dtype=np.float64), dtype=np.float32)
         self._normalized_UI = normalize_symmetric(credible_UI)
         _, value_D, vectors_DI = truncated_svd(self._normalized_UI, num_vectors=self.num_vectors, rng=rng)
@@ -65,32 +72,32 @@ class SpectralFilter:
 
     def score(self, user_index: IntArray) -> FloatArray:
         """The filtered likes, 0 for items nobody likes and for users without a like, shape [B, I]."""
-        require_known_users(user_index, num_users=self._liked_UI.shape[0])
-        return self._filter(self._liked_UI[user_index])
+        require_known_users(user_index, num_users=self._weighted_UI.shape[0])
+        return self._filter(self._weighted_UI[user_index])
 
     def fold_in(self, histories: Histories) -> FloatArray:
         """As `score`, for new users, shape [B, I]."""
-        require_same_items(histories, num_items=self._liked_UI.shape[1])
-        return self._filter(histories.liked_UI)
+        require_same_items(histories, num_items=self._weighted_UI.shape[1])
+        return self._filter(histories.weighted(self.recency))
 
-    def _filter(self, liked_BI: sp.csr_array) -> FloatArray:
-        scores_BI = np.empty(liked_BI.shape, dtype=np.float32)
+    def _filter(self, weighted_BI: sp.csr_array) -> FloatArray:
+        scores_BI = np.empty(weighted_BI.shape, dtype=np.float32)
         for start in range(0, len(scores_BI), _BLOCK_SIZE):
             block = slice(start, start + _BLOCK_SIZE)
-            self._filter_block(liked_BI[block], out=scores_BI[block])
+            self._filter_block(weighted_BI[block], out=scores_BI[block])
         return scores_BI
 
-    def _filter_block(self, liked_BI: sp.csr_array, *, out: FloatArray) -> None:
+    def _filter_block(self, weighted_BI: sp.csr_array, *, out: FloatArray) -> None:
         """The class's formula for these rows, written to `out`."""
         vectors_DI = self._vectors_DI[: self.num_vectors]
         weight_D = np.power(self._value_D[: self.num_vectors], self.singular_power)
         # Nobody's item has a degree of 0 and vectors of 0; 1 keeps it finite.
         outward_I = np.power(np.where(self._degree_I > 0, self._degree_I, 1.0), self.degree_power)
-        signal_BI = sp.csr_array(liked_BI @ sp.diags_array(1.0 / outward_I), dtype=np.float32)
+        signal_BI = sp.csr_array(weighted_BI @ sp.diags_array(1.0 / outward_I), dtype=np.float32)
         np.matmul((signal_BI @ vectors_DI.T) * weight_D, vectors_DI, out=out)
         out *= outward_I
         if self.neighborhood > 0:
-            near_BI = (liked_BI @ self._normalized_UI.T) @ self._normalized_UI
+            near_BI = (weighted_BI @ self._normalized_UI.T) @ self._normalized_UI
             out += np.float32(self.neighborhood) * near_BI.toarray()
 
     def save(self, directory: Path) -> None:
@@ -100,8 +107,8 @@ class SpectralFilter:
             "singular_power": self.singular_power,
             "degree_power": self.degree_power,
             "neighborhood": self.neighborhood,
-        }
-        arrays = sparse_to_arrays(self._liked_UI, prefix="liked") | sparse_to_arrays(self._normalized_UI, prefix="normalized")
+        } | Recency.to_parameters(self.recency)
+        arrays = sparse_to_arrays(self._weighted_UI, prefix="weighted") | sparse_to_arrays(self._normalized_UI, prefix="normalized")
         arrays |= {"degree": self._degree_I, "value": self._value_D, "vectors": self._vectors_DI}
         save_model(directory, name=self.name, parameters=parameters, arrays=arrays)
 
@@ -114,8 +121,9 @@ class SpectralFilter:
             singular_power=float(parameters["singular_power"]),
             degree_power=float(parameters["degree_power"]),
             neighborhood=float(parameters["neighborhood"]),
+            recency=Recency.from_parameters(parameters),
         )
-        model._liked_UI = sparse_from_arrays(arrays, prefix="liked")
+        model._weighted_UI = sparse_from_arrays(arrays, prefix="weighted")
         model._normalized_UI = sparse_from_arrays(arrays, prefix="normalized")
         model._degree_I = arrays["degree"].astype(np.float32, copy=False)
         model._value_D = arrays["value"].astype(np.float32, copy=False)
