@@ -230,8 +230,8 @@ class ModelConfig(_Section):
 class HybridConfig(_Section):
     """Pooling several models and ordering what they agree on."""
 
-    models: tuple[Literal["interest_gnn", "item_knn", "ease", "spectral_filter", "text_only", "popularity"], ...] = Field(
-        ("interest_gnn", "item_knn", "ease", "spectral_filter", "text_only", "popularity"),
+    models: tuple[Literal["interest_gnn", "item_knn", "ease", "spectral_filter", "transitions", "text_only", "popularity"], ...] = Field(
+        ("interest_gnn", "item_knn", "ease", "spectral_filter", "transitions", "text_only", "popularity"),
         min_length=1,
         description="models that are fitted and pooled; what each counts is learned on the validation slice",
     )

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.ids import FloatArray, IntArray
-from ml.models.histories import Histories
+from ml.models.histories import Histories, Recency
 from ml.models.inputs import ModelInputs
 from ml.models.recommender import require_known_users, require_same_items
 from ml.models.storage import load_model, save_model
@@ -25,7 +25,9 @@ class TextOnly:
 
     name: ClassVar[str] = "text_only"
 
-    def __init__(self) -> None:
+    def __init__(self, *, recency: Recency | None = None) -> None:
+        """With `recency` older likes count by it alone; without, by their weight."""
+        self.recency = recency
         self._text_ID: FloatArray = np.zeros((0, 0), dtype=np.float32)
         self._profile_UD: FloatArray = np.zeros((0, 0), dtype=np.float32)
 
@@ -46,17 +48,23 @@ class TextOnly:
         return self._profiles(histories) @ self._text_ID.T
 
     def _profiles(self, histories: Histories) -> FloatArray:
-        return _unit_rows(histories.positives_UI.astype(np.float64) @ self._text_ID)
+        weight_BI = histories.positives_UI if self.recency is None else histories.weighted(self.recency)
+        return _unit_rows(weight_BI.astype(np.float64) @ self._text_ID)
 
     def save(self, directory: Path) -> None:
         """Write item texts' and users' vectors."""
-        save_model(directory, name=self.name, parameters={}, arrays={"text": self._text_ID, "profile": self._profile_UD})
+        save_model(
+            directory,
+            name=self.name,
+            parameters=Recency.to_parameters(self.recency),
+            arrays={"text": self._text_ID, "profile": self._profile_UD},
+        )
 
     @classmethod
     def load(cls, directory: Path) -> Self:
         """The model that `save` wrote."""
-        _, arrays = load_model(directory, name=cls.name)
-        model = cls()
+        parameters, arrays = load_model(directory, name=cls.name)
+        model = cls(recency=Recency.from_parameters(parameters))
         model._text_ID = arrays["text"].astype(np.float32, copy=False)
         model._profile_UD = arrays["profile"].astype(np.float32, copy=False)
         return model

@@ -13,7 +13,6 @@ from ml.models.histories import Histories
 from ml.models.hybrid.affinities import Affinities
 from ml.models.hybrid.choices import Choices
 from ml.models.hybrid.pool import UNIFORM_SHARE, pooled
-from ml.models.hybrid.probabilities import probabilities
 
 
 def log_lift(probability: FloatArray, *, num_items: int) -> FloatArray:
@@ -43,12 +42,12 @@ def pair_features(
     lift_BI: FloatArray,
     pairs: tuple[IntArray, IntArray],
 ) -> FloatArray:
-    """The ranker's columns: the pool's log-lift, every model's own, then `affinities.NAMES`, shape [P, F]."""
+    """The ranker's columns: the pool's log-lift, every model's evidence likewise, then `affinities.NAMES`, shape [P, F]."""
     row_P, item_P = pairs
     columns = [lift_BI[row_P, item_P]]
     for name, opinion in choices.opinions.items():
-        probability_BI = probabilities(scores[name], scale=opinion.scale, sharpness=opinion.sharpness, met_BI=met_BI)
-        columns.append(log_lift(probability_BI[row_P, item_P], num_items=lift_BI.shape[1]))
+        evidence_BI = opinion.reading.evidence(scores[name], met_BI=met_BI)
+        columns.append(log_lift(evidence_BI[row_P, item_P], num_items=lift_BI.shape[1]))
     known_PF = affinities.features(histories, row_P=row_P, item_P=item_P)
     return np.concatenate([np.stack(columns, axis=1), known_PF], axis=1)
 

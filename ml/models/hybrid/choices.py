@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from ml.models.hybrid.pool import Opinion
 from ml.models.hybrid.ranker import Ranker
+from ml.models.hybrid.readings import Reading
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Choices:
         """What `to_json` gave."""
         ranker = values["ranker"]
         return cls(
-            opinions={name: Opinion(**opinion) for name, opinion in values["opinions"].items()},
+            opinions={name: Opinion(Reading(**opinion["reading"]), opinion["weight"]) for name, opinion in values["opinions"].items()},
             slope=values["slope"],
             intercept=values["intercept"],
             ranker=Ranker(ranker["trees"], tuple(ranker["names"])) if ranker else None,

@@ -1,10 +1,10 @@
 """What a hybrid learns on the validation slice: its pool, whether a ranker pays, and the scale of its scores.
 
 Models come fitted on what was known before the slice. Shapes: V validation users, B batch, N candidates each, I items,
-K models, S sharpnesses, P candidate pairs.
+K models, S readings, P candidate pairs.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,10 +18,10 @@ from ml.models.histories import Histories
 from ml.models.hybrid.affinities import NAMES, Affinities
 from ml.models.hybrid.answers import candidate_pairs, log_lift, ranked_lift
 from ml.models.hybrid.choices import Choices, Stage
-from ml.models.hybrid.pool import SHARPNESSES, Opinion, likelihoods, pool_weights, pooled, sharpest
-from ml.models.hybrid.probabilities import Scale, probabilities
+from ml.models.hybrid.pool import Opinion, pool_weights, pooled, sharpest
 from ml.models.hybrid.ranker import Pairs, Ranker, grow, trees_worth_growing
-from ml.models.hybrid.tuning import Setting, Shown, ascend
+from ml.models.hybrid.readings import Reading, Scale, unit_of
+from ml.models.hybrid.tuning import Setting, Shown, best_setting
 from ml.models.validation import Validation
 
 Floats = npt.NDArray[np.float64]
@@ -29,6 +29,9 @@ Scores = Callable[[IntArray], Mapping[str, FloatArray]]
 
 BLOCK_SIZE = 256
 LEAST_SLOPE = 0.05
+# Flatter than a model says, as it says, sharper.
+SHARPNESSES = (0.5, 0.75, 1.0, 1.5)
+AS_IT_SAYS = SHARPNESSES.index(1.0)
 POOL, RANKER = "pool", "ranker"
 
 
@@ -50,11 +53,11 @@ class Slice:
 
 @dataclass(frozen=True)
 class Candidates:
-    """The likelihood pool's candidates of every validation user: who, whether liked, each model's opinion, what else is known."""
+    """The likelihood pool's candidates of every validation user: who, whether liked, each reading's evidence, what else is known."""
 
     user_P: IntArray
     is_liked_P: BoolArray
-    probability_PKS: FloatArray
+    evidence_PKS: FloatArray
     affinities_PF: FloatArray
     num_likes_V: IntArray
     num_items: int
@@ -64,30 +67,22 @@ class Candidates:
         count_V = np.bincount(self.user_P, minlength=len(self.num_likes_V))
         place_P = np.arange(len(self.user_P)) - (np.cumsum(count_V) - count_V)[self.user_P]
         shape = (len(count_V), int(count_V.max(initial=0)))
-        probability_VNKS = np.zeros((*shape, *self.probability_PKS.shape[1:]), dtype=np.float32)
+        evidence_VNKS = np.zeros((*shape, *self.evidence_PKS.shape[1:]), dtype=np.float32)
         is_liked_VN = np.zeros(shape, dtype=bool)
-        probability_VNKS[self.user_P, place_P], is_liked_VN[self.user_P, place_P] = self.probability_PKS, self.is_liked_P
-        return Shown(probability_VNKS, is_liked_VN, self.num_likes_V)
-
-    def pairs(self, opinions: Mapping[str, Opinion]) -> Pairs:
-        """The same for the ranker, under settled opinions: the pool's log-lift, every model's own, what else is known."""
-        place_K = [SHARPNESSES.index(opinion.sharpness) for opinion in opinions.values()]
-        probability_PK = self.probability_PKS[:, np.arange(len(place_K)), place_K]
-        weight_K = np.array([opinion.weight for opinion in opinions.values()], dtype=np.float32)
-        lift_P = log_lift(probability_PK @ weight_K, num_items=self.num_items)
-        own_PK = log_lift(probability_PK, num_items=self.num_items)
-        features_PF = np.concatenate([lift_P[:, None], own_PK, self.affinities_PF], axis=1)
-        return Pairs(self.user_P, self.is_liked_P, lift_P, features_PF, self.num_likes_V)
+        evidence_VNKS[self.user_P, place_P], is_liked_VN[self.user_P, place_P] = self.evidence_PKS, self.is_liked_P
+        return Shown(evidence_VNKS, is_liked_VN, self.num_likes_V)
 
 
 def choose_all(found: Slice, *, affinities: Affinities, config: HybridConfig, seed: int) -> Choices:
     """The pool, the ranker if it pays, the scale; each stage's figures are kept with them."""
     if not len(found.validation):
         return Choices(equal_opinions(found.scales))
-    likeliest = learn_opinions(found)
-    candidates = _candidates(found, opinions=likeliest, affinities=affinities, config=config)
-    opinions, stages = _tuned(candidates.shown(), likeliest=likeliest, k=config.list_length)
-    ranker, stage = _ranker(candidates.pairs(opinions), names=("pool", *opinions, *NAMES), config=config, seed=seed)
+    readings, start = _likeliest(found)
+    candidates = _candidates(found, readings=readings, start=start, affinities=affinities, config=config)
+    opinions, stages = _tuned(candidates.shown(), readings=readings, start=start, k=config.list_length)
+    pool = Choices(opinions)
+    pairs = _pairs(found, choices=pool, candidates=candidates)
+    ranker, stage = _ranker(pairs, names=("pool", *opinions, *NAMES), config=config, seed=seed)
     chosen = Choices(opinions, ranker=ranker, stages=(*stages, stage))
     slope, intercept = _scale(found, choices=chosen, affinities=affinities, config=config, seed=seed)
     return replace(chosen, slope=slope, intercept=intercept)
@@ -95,69 +90,121 @@ def choose_all(found: Slice, *, affinities: Affinities, config: HybridConfig, se
 
 def equal_opinions(scales: Mapping[str, Scale]) -> dict[str, Opinion]:
     """What a hybrid starts from: every model as it says, all counting the same."""
-    return {name: Opinion(scale, 1.0, 1.0 / max(len(scales), 1)) for name, scale in scales.items()}
+    return {name: Opinion(Reading(scale), 1.0 / max(len(scales), 1)) for name, scale in scales.items()}
 
 
-def learn_opinions(found: Slice) -> dict[str, Opinion]:
-    """Each model's sharpness, then all weights, by the likelihood of the new likes, every user counting the same."""
+def _readings(scale: Scale, *, unit: float) -> tuple[Reading, ...]:
+    """Every way to read a model: relatively, then, of weights, as they are."""
+    relative = [Reading(scale, sharpness) for sharpness in SHARPNESSES]
+    as_they_are = [Reading(scale, sharpness, is_relative=False, unit=unit) for sharpness in SHARPNESSES]
+    return (*relative, *(as_they_are if scale == "weight" else relative))
+
+
+def _likeliest(found: Slice) -> tuple[dict[str, tuple[Reading, ...]], Setting]:
+    """Each model's readings, and where tuning starts: relative readings and weights by the likelihood of the new likes.
+
+    Every user counts the same.
+    """
     pieces: dict[str, list[Floats]] = {name: [] for name in found.scales}
+    units: dict[str, list[float]] = {name: [] for name in found.scales}
     importance: list[Floats] = []
     for _, scores, met_BI, liked_BI in found.blocks():
         like = liked_BI.nonzero()
         importance.append(1.0 / np.diff(liked_BI.indptr)[like[0]])
         for name, scale in found.scales.items():
-            pieces[name].append(likelihoods(scores[name], scale=scale, met_BI=met_BI, like=like))
+            units[name].append(unit_of(scores[name]))
+            relative = [Reading(scale, sharpness).evidence(scores[name], met_BI=met_BI)[like] for sharpness in SHARPNESSES]
+            pieces[name].append(np.stack(relative, axis=1).astype(np.float64))
     importance_E, num_items = np.concatenate(importance), found.validation.relevant_UI.shape[1]
     by_model = {name: np.concatenate(parts) for name, parts in pieces.items()}
     place = {name: sharpest(found_ES, importance_E=importance_E, num_items=num_items) for name, found_ES in by_model.items()}
     likelihood_EK = np.stack([by_model[name][:, place[name]] for name in by_model], axis=1)
     weight_K = pool_weights(likelihood_EK, importance_E=importance_E, num_items=num_items)
-    return _opinions(found.scales, Setting(tuple(weight_K.tolist()), tuple(place.values())))
+    readings = {name: _readings(scale, unit=float(np.mean(units[name]))) for name, scale in found.scales.items()}
+    return readings, Setting(tuple(weight_K.tolist()), tuple(place.values()))
 
 
-def _opinions(scales: Mapping[str, Scale], setting: Setting) -> dict[str, Opinion]:
-    settings = zip(scales.items(), setting.weight_K, setting.sharpness_K, strict=True)
-    return {name: Opinion(scale, SHARPNESSES[place], weight) for (name, scale), weight, place in settings}
+def _opinions(readings: Mapping[str, Sequence[Reading]], setting: Setting) -> dict[str, Opinion]:
+    settings = zip(readings.items(), setting.weight_K, setting.reading_K, strict=True)
+    return {name: Opinion(of_model[place], weight) for (name, of_model), weight, place in settings}
 
 
-def _candidates(found: Slice, *, opinions: Mapping[str, Opinion], affinities: Affinities, config: HybridConfig) -> Candidates:
+def _candidates(
+    found: Slice, *, readings: Mapping[str, Sequence[Reading]], start: Setting, affinities: Affinities, config: HybridConfig
+) -> Candidates:
+    opinions = _opinions(readings, start)
     parts: list[tuple[IntArray, BoolArray, FloatArray, FloatArray]] = []
     num_done = 0
     for user_index, scores, met_BI, liked_BI in found.blocks():
         lift_BI = log_lift(pooled(scores, opinions=opinions, met_BI=met_BI), num_items=met_BI.shape[1])
         row_P, item_P = pairs = candidate_pairs(lift_BI, met_BI=met_BI, num_candidates=config.num_candidates)
-        by_model = [_by_sharpness(scores[name], scale=scale, met_BI=met_BI, pairs=pairs) for name, scale in found.scales.items()]
+        by_model = [_by_reading(scores[name], readings=of_model, met_BI=met_BI, pairs=pairs) for name, of_model in readings.items()]
         is_liked_P = np.asarray(liked_BI[row_P, item_P] != 0).reshape(-1)
         known_PF = affinities.features(found.histories.take(user_index), row_P=row_P, item_P=item_P)
         parts.append((row_P + num_done, is_liked_P, np.stack(by_model, axis=1), known_PF))
         num_done += len(user_index)
-    user_P, is_liked_P, probability_PKS, known_PF = (np.concatenate(part) for part in zip(*parts, strict=True))
+    user_P, is_liked_P, evidence_PKS, known_PF = (np.concatenate(part) for part in zip(*parts, strict=True))
     relevant_VI = found.validation.relevant_UI[found.validation.user_index]
     num_likes_V = np.diff(relevant_VI.indptr).astype(np.int64)
-    return Candidates(user_P, is_liked_P, probability_PKS, known_PF, num_likes_V, num_items=relevant_VI.shape[1])
+    return Candidates(user_P, is_liked_P, evidence_PKS, known_PF, num_likes_V, num_items=relevant_VI.shape[1])
 
 
-def _by_sharpness(scores_BI: FloatArray, *, scale: Scale, met_BI: sp.csr_array, pairs: tuple[IntArray, IntArray]) -> FloatArray:
-    """What one model holds probable of the pairs under every sharpness, shape [P, S]."""
-    return np.stack([probabilities(scores_BI, scale=scale, sharpness=sharpness, met_BI=met_BI)[pairs] for sharpness in SHARPNESSES], axis=1)
+def _by_reading(
+    scores_BI: FloatArray, *, readings: Sequence[Reading], met_BI: sp.csr_array, pairs: tuple[IntArray, IntArray]
+) -> FloatArray:
+    """One model's evidence for the pairs under every reading, shape [P, S]."""
+    return np.stack([reading.evidence(scores_BI, met_BI=met_BI)[pairs] for reading in readings], axis=1)
 
 
-def _tuned(shown: Shown, *, likeliest: Mapping[str, Opinion], k: int) -> tuple[dict[str, Opinion], list[Stage]]:
+def _tuned(shown: Shown, *, readings: Mapping[str, Sequence[Reading]], start: Setting, k: int) -> tuple[dict[str, Opinion], list[Stage]]:
     """The pool that orders best, and the stages so far: every model alone, then the pool against the best of them."""
-    scales = {name: opinion.scale for name, opinion in likeliest.items()}
-    start = Setting(
-        tuple(opinion.weight for opinion in likeliest.values()),
-        tuple(SHARPNESSES.index(opinion.sharpness) for opinion in likeliest.values()),
-    )
-    reached = ascend(shown, start, k=k)
-    alone = {name: shown.ndcg(shown.probability_VNKS[:, :, place, start.sharpness_K[place]], k=k) for place, name in enumerate(scales)}
+    reached = best_setting(shown, start, others=[_as_they_are(shown, start)], k=k)
+    alone = {name: shown.ndcg(shown.evidence_VNKS[:, :, place, AS_IT_SAYS], k=k) for place, name in enumerate(readings)}
     best = max(alone, key=lambda name: float(alone[name].mean()))
     ndcg_V = shown.ndcg(shown.pooled(reached), k=k)
     stages = [
         _stage(name, alone_V, lead_V=alone_V - alone[best], is_kept=weight > 0)
         for (name, alone_V), weight in zip(alone.items(), reached.weight_K, strict=True)
     ]
-    return _opinions(scales, reached), [*stages, _stage(POOL, ndcg_V, lead_V=ndcg_V - alone[best], is_kept=True)]
+    return _opinions(readings, reached), [*stages, _stage(POOL, ndcg_V, lead_V=ndcg_V - alone[best], is_kept=True)]
+
+
+def _as_they_are(shown: Shown, start: Setting) -> Setting:
+    """The same pool on average, with every model read as it says."""
+    place = len(SHARPNESSES) + AS_IT_SAYS
+    mass_K = shown.evidence_VNKS[..., place].sum(axis=1, dtype=np.float64).mean(axis=0)
+    weight_K = np.array(start.weight_K) / np.where(mass_K > 0, mass_K, 1.0)
+    return Setting(tuple((weight_K / weight_K.sum()).tolist()), (place,) * len(weight_K))
+
+
+def _pairs(found: Slice, *, choices: Choices, candidates: Candidates) -> Pairs:
+    """The candidates for the ranker, under settled opinions: the pool's log-lift, every model's own, what else is known."""
+    evidence_PK = np.stack(
+        [candidates.evidence_PKS[:, model, _place(opinion.reading)] for model, opinion in enumerate(choices.opinions.values())], axis=1
+    )
+    mass_V = _masses(found, choices=choices)
+    weight_K = np.array([opinion.weight for opinion in choices.opinions.values()], dtype=np.float32)
+    probability_P = (evidence_PK @ weight_K) / np.maximum(mass_V, np.finfo(np.float32).tiny)[candidates.user_P]
+    lift_P = log_lift(probability_P.astype(np.float32), num_items=candidates.num_items)
+    own_PK = log_lift(evidence_PK, num_items=candidates.num_items)
+    features_PF = np.concatenate([lift_P[:, None], own_PK, candidates.affinities_PF], axis=1)
+    return Pairs(candidates.user_P, candidates.is_liked_P, lift_P, features_PF, candidates.num_likes_V)
+
+
+def _place(reading: Reading) -> int:
+    return SHARPNESSES.index(reading.sharpness) + (0 if reading.is_relative else len(SHARPNESSES))
+
+
+def _masses(found: Slice, *, choices: Choices) -> FloatArray:
+    """All the evidence a user's pool has, over every item they have not met, shape [V]."""
+    masses: list[FloatArray] = []
+    for _, scores, met_BI, _ in found.blocks():
+        evidence = (
+            np.float32(opinion.weight) * opinion.reading.evidence(scores[name], met_BI=met_BI).sum(axis=1)
+            for name, opinion in choices.opinions.items()
+        )
+        masses.append(np.stack(list(evidence)).sum(axis=0))
+    return np.concatenate(masses)
 
 
 def _ranker(pairs: Pairs, *, names: tuple[str, ...], config: HybridConfig, seed: int) -> tuple[Ranker | None, Stage]:

@@ -10,12 +10,13 @@ from typing import Any
 from ml.config.pipeline import ModelConfig
 from ml.models.ease import EASE
 from ml.models.gnn.interest_gnn import InterestGNN
-from ml.models.hybrid.probabilities import Scale
+from ml.models.hybrid.readings import Scale
 from ml.models.item_knn import ItemKNN
 from ml.models.popularity import Popularity
 from ml.models.recommender import Recommender
 from ml.models.spectral_filter import SpectralFilter
 from ml.models.text_only import TextOnly
+from ml.models.transitions import Transitions
 
 # Its weights are dense, and a release keeps them: 64 MB.
 EASE_ITEMS = 4000
@@ -36,6 +37,7 @@ COMPONENTS: Mapping[str, Component] = {
     ItemKNN.name: Component(ItemKNN, lambda _: ItemKNN(), "weight"),
     EASE.name: Component(EASE, lambda _: EASE(max_items=EASE_ITEMS), "weight"),
     SpectralFilter.name: Component(SpectralFilter, lambda _: SpectralFilter(num_vectors=SPECTRAL_VECTORS), "weight"),
+    Transitions.name: Component(Transitions, lambda _: Transitions(), "weight"),
     TextOnly.name: Component(TextOnly, lambda _: TextOnly(), "weight"),
     Popularity.name: Component(Popularity, lambda _: Popularity(), "weight"),
 }

@@ -1,23 +1,21 @@
-"""A pool of opinions: the weighted mean of what several models hold probable, its weights learned from new likes.
+"""A pool of opinions: the weighted sum of several models' evidence, as the probability of every item to be liked next.
 
-Stone, "The opinion pool", Annals of Mathematical Statistics 32(4), 1961; weights by expectation maximisation, as in
-deleted interpolation (Jelinek & Mercer, 1980): the likelihood of the likes has one maximum. Shapes: B batch of users,
-I items, K models, E new likes.
+Stone, "The opinion pool", Annals of Mathematical Statistics 32(4), 1961. Where weights start is found by expectation
+maximisation, as in deleted interpolation (Jelinek & Mercer, 1980): the likelihood of the likes has one maximum. Shapes: B batch
+of users, I items, K models, E new likes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from ml.ids import FloatArray, IntArray
-from ml.models.hybrid.probabilities import Scale, probabilities
+from ml.ids import FloatArray
+from ml.models.hybrid.readings import Reading
 
-# Tried for every model: flatter than it says, as it says, sharper.
-SHARPNESSES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
-# Share of the pool that holds every item equally probable while weights are learned: no like is impossible.
+# Share of the pool that holds every item equally probable: no like is impossible.
 UNIFORM_SHARE = 0.01
 _ITERATIONS = 200
 
@@ -28,38 +26,23 @@ Floats = npt.NDArray[np.float64]
 class Opinion:
     """How a model's scores are read, and what they count."""
 
-    scale: Scale
-    sharpness: float
+    reading: Reading
     weight: float
 
 
 def pooled(scores: Mapping[str, FloatArray], *, opinions: Mapping[str, Opinion], met_BI: sp.csr_array) -> FloatArray:
-    """Pooled probability of every item not met, shape [B, I]; rows sum to 1, to less where a model has nothing to say."""
+    """Pooled probability of every item not met, shape [B, I]; rows sum to 1, or are 0 where no model says anything."""
     total_BI = np.zeros(met_BI.shape, dtype=np.float32)
     for name, opinion in opinions.items():
         if opinion.weight > 0:
-            total_BI += np.float32(opinion.weight) * probabilities(
-                scores[name], scale=opinion.scale, sharpness=opinion.sharpness, met_BI=met_BI
-            )
+            total_BI += np.float32(opinion.weight) * opinion.reading.evidence(scores[name], met_BI=met_BI)
+    sums_B1 = total_BI.sum(axis=1, keepdims=True)
+    np.divide(total_BI, sums_B1, out=total_BI, where=sums_B1 > 0)
     return total_BI
 
 
-def likelihoods(
-    scores_BI: FloatArray,
-    *,
-    scale: Scale,
-    met_BI: sp.csr_array,
-    like: tuple[IntArray, IntArray],
-    sharpnesses: Sequence[float] = SHARPNESSES,
-) -> Floats:
-    """Probability of each new like (row, item) under each sharpness, shape [E, number of sharpnesses]."""
-    return np.stack(
-        [probabilities(scores_BI, scale=scale, sharpness=sharpness, met_BI=met_BI)[like] for sharpness in sharpnesses], axis=1
-    ).astype(np.float64)
-
-
 def sharpest(likelihood_ES: Floats, *, importance_E: Floats, num_items: int) -> int:
-    """Which sharpness makes the new likes most probable, a uniform share mixed in."""
+    """Which of several readings makes the new likes most probable, a uniform share mixed in."""
     mixed_ES = (1 - UNIFORM_SHARE) * likelihood_ES + UNIFORM_SHARE / max(num_items, 1)
     return int(np.argmax(importance_E @ np.log(mixed_ES)))
 

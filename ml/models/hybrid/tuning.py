@@ -1,10 +1,10 @@
-"""The pool's last step: sharpness and weight of every model, for the order of each user's candidates.
+"""The pool's last step: reading and weight of every model, for the order of each user's candidates.
 
 Metzler & Croft, "Linear feature-based models for information retrieval", Information Retrieval 10(3), 2007: one
-coordinate at a time, by the figure that counts. Shapes: V users, N candidates each, K models, S sharpnesses.
+coordinate at a time, by the figure that counts. Shapes: V users, N candidates each, K models, S readings.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -25,18 +25,18 @@ _LEAST_GAIN = 1e-6
 
 @dataclass(frozen=True)
 class Shown:
-    """Each user's candidates, padded with improbable ones nobody likes, and how many new likes the user has in all [V]."""
+    """Each user's candidates, padded with ones nothing speaks for, and how many new likes the user has in all [V]."""
 
-    probability_VNKS: FloatArray
+    evidence_VNKS: FloatArray
     is_liked_VN: BoolArray
     num_likes_V: IntArray
 
     def pooled(self, setting: "Setting") -> FloatArray:
-        """The pool's probability of every candidate up to scale, shape [V, N]."""
+        """The pool's evidence for every candidate, shape [V, N]."""
         total_VN = np.zeros(self.is_liked_VN.shape, dtype=np.float32)
-        for model, (weight, sharpness) in enumerate(zip(setting.weight_K, setting.sharpness_K, strict=True)):
+        for model, (weight, reading) in enumerate(zip(setting.weight_K, setting.reading_K, strict=True)):
             if weight > 0:
-                total_VN += np.float32(weight) * self.probability_VNKS[:, :, model, sharpness]
+                total_VN += np.float32(weight) * self.evidence_VNKS[:, :, model, reading]
         return total_VN
 
     def ndcg(self, margin_VN: npt.NDArray[np.floating], *, k: int) -> Floats:
@@ -55,44 +55,51 @@ class Shown:
 
 @dataclass(frozen=True)
 class Setting:
-    """Weights of sum 1 and places in the list of sharpnesses, a pair per model."""
+    """Weights of sum 1 and places in the list of readings, a pair per model."""
 
     weight_K: tuple[float, ...]
-    sharpness_K: tuple[int, ...]
+    reading_K: tuple[int, ...]
 
-    def steps(self, model: int, *, num_sharpnesses: int) -> Iterator["Setting"]:
+    def steps(self, model: int, *, num_readings: int) -> Iterator["Setting"]:
         """Every setting in which this one model counts or reads differently."""
-        for factor, sharpness in product((1.0, *FACTORS), range(num_sharpnesses)):
-            stepped = self._with(model, factor=factor, sharpness=sharpness)
+        for factor, reading in product((1.0, *FACTORS), range(num_readings)):
+            stepped = self._with(model, factor=factor, reading=reading)
             if stepped is not None and stepped != self:
                 yield stepped
 
-    def _with(self, model: int, *, factor: float, sharpness: int) -> "Setting | None":
+    def _with(self, model: int, *, factor: float, reading: int) -> "Setting | None":
         weight_K = np.array(self.weight_K)
         weight_K[model] = factor * max(weight_K[model], _LEAST_WEIGHT)
         if not weight_K.sum():
             return None
-        sharpness_K = (*self.sharpness_K[:model], sharpness, *self.sharpness_K[model + 1 :])
-        return Setting(tuple((weight_K / weight_K.sum()).tolist()), sharpness_K)
+        reading_K = (*self.reading_K[:model], reading, *self.reading_K[model + 1 :])
+        return Setting(tuple((weight_K / weight_K.sum()).tolist()), reading_K)
 
 
-def ascend(shown: Shown, start: Setting, *, k: int) -> Setting:
-    """The setting that coordinate ascent reaches from `start` on NDCG@k.
+def best_setting(shown: Shown, start: Setting, *, others: Sequence[Setting] = (), k: int) -> Setting:
+    """The best setting that coordinate ascent on NDCG@k reaches from `start` or `others`.
 
     It must be better than `start` by more than a standard error of the paired difference, else `start` stays:
     a handful of users has many settings that suit it.
     """
     start_V = shown.ndcg(shown.pooled(start), k=k)
-    best, best_V = start, start_V
+    reached = [_ascend(shown, setting, k=k) for setting in (start, *others)]
+    figures = [shown.ndcg(shown.pooled(setting), k=k) for setting in reached]
+    best = int(np.argmax([figures_V.mean() for figures_V in figures]))
+    lead_V = figures[best] - start_V
+    doubt = lead_V.std(ddof=1) / np.sqrt(len(lead_V)) if len(lead_V) > 1 else np.inf
+    return reached[best] if lead_V.mean() > doubt else start
+
+
+def _ascend(shown: Shown, start: Setting, *, k: int) -> Setting:
+    best, best_V = start, shown.ndcg(shown.pooled(start), k=k)
     for _ in range(_ROUNDS):
         before = best_V.mean()
         for model in range(len(start.weight_K)):
-            for stepped in best.steps(model, num_sharpnesses=shown.probability_VNKS.shape[3]):
+            for stepped in best.steps(model, num_readings=shown.evidence_VNKS.shape[3]):
                 stepped_V = shown.ndcg(shown.pooled(stepped), k=k)
                 if stepped_V.mean() > best_V.mean() + _LEAST_GAIN:
                     best, best_V = stepped, stepped_V
         if best_V.mean() <= before + _LEAST_GAIN:
             break
-    lead_V = best_V - start_V
-    doubt = lead_V.std(ddof=1) / np.sqrt(len(lead_V)) if len(lead_V) > 1 else np.inf
-    return best if lead_V.mean() > doubt else start
+    return best

@@ -12,15 +12,15 @@ from ml.models.hybrid.answers import candidate_pairs, log_lift
 from ml.models.hybrid.choices import Choices
 from ml.models.hybrid.hybrid import POOL_NAME, Hybrid
 from ml.models.hybrid.pool import Opinion, pool_weights, pooled
-from ml.models.hybrid.probabilities import probabilities
 from ml.models.hybrid.ranker import Pairs, grow, ndcg, trees_worth_growing
-from ml.models.hybrid.tuning import Setting, Shown, ascend
+from ml.models.hybrid.readings import Reading, unit_of
+from ml.models.hybrid.tuning import Setting, Shown, best_setting
 from tests.ml.models.recommender_contract import RecommenderContract, everyone
 from tests.ml.models.worlds import awkward_world, make_inputs, two_tastes
 
 GNN = ModelConfig(embedding_size=8, epochs=2, batch_size=64, num_negatives=16, device="cpu")
 ALL = HybridConfig(num_candidates=4)
-CLOSED = ("item_knn", "ease", "spectral_filter", "text_only", "popularity")
+CLOSED = ("item_knn", "ease", "spectral_filter", "transitions", "text_only", "popularity")
 
 
 class TestHybrid(RecommenderContract):
@@ -68,20 +68,28 @@ def noise(num_features: int, *, num_users: int = 30, num_candidates: int = 12, s
     return Pairs(user_P, is_liked_P, rng.normal(size=len(user_P)).astype(np.float32), features_PF, np.ones(num_users, dtype=np.int64))
 
 
-def test_probabilities_sum_to_one_over_what_was_not_met() -> None:
+def test_relative_readings_sum_to_one_over_what_was_not_met() -> None:
     scores_BI = np.array([[1.0, 3.0, 0.0, -2.0], [0.0, 0.0, -1.0, 0.0]], dtype=np.float32)
     met_BI = sp.csr_array(np.array([[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]]))
-    weights_BI = probabilities(scores_BI, scale="weight", sharpness=1.0, met_BI=met_BI)
+    weights_BI = Reading("weight").evidence(scores_BI, met_BI=met_BI)
     np.testing.assert_allclose(weights_BI, [[0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
-    logits_BI = probabilities(scores_BI, scale="logit", sharpness=2.0, met_BI=met_BI)
+    logits_BI = Reading("logit", 2.0).evidence(scores_BI, met_BI=met_BI)
     np.testing.assert_allclose(logits_BI[0, 1:], np.exp([6.0, 0.0, -4.0]) / np.exp([6.0, 0.0, -4.0]).sum(), rtol=1e-5)
     np.testing.assert_allclose(logits_BI.sum(axis=1), 1.0, rtol=1e-5)
+
+
+def test_read_as_they_are_a_model_that_knows_more_of_a_user_says_more() -> None:
+    scores_BI = np.array([[4.0, 2.0, 0.0], [0.4, 0.2, 0.0]], dtype=np.float32)
+    reading = Reading("weight", is_relative=False, unit=unit_of(scores_BI))
+    np.testing.assert_allclose(unit_of(scores_BI), 2.2, rtol=1e-6)
+    np.testing.assert_allclose(reading.evidence(scores_BI, met_BI=sp.csr_array((2, 3))), scores_BI / 2.2, rtol=1e-6)
+    assert unit_of(np.zeros((3, 2), dtype=np.float32)) == unit_of(np.zeros((0, 2), dtype=np.float32)) == 1.0
 
 
 def test_huge_and_tiny_scores_stay_finite() -> None:
     scores_BI = np.array([[1e30, 1e-30, 0.0], [1e-38, 1e-39, -1e30]], dtype=np.float32)
     for scale in ("weight", "logit"):
-        found_BI = probabilities(scores_BI, scale=scale, sharpness=2.0, met_BI=sp.csr_array((2, 3)))
+        found_BI = Reading(scale, 2.0).evidence(scores_BI, met_BI=sp.csr_array((2, 3)))
         np.testing.assert_allclose(found_BI.sum(axis=1), 1.0, rtol=1e-5)
 
 
@@ -103,7 +111,7 @@ def test_weights_are_where_the_likelihood_is_greatest() -> None:
 
 def test_the_pool_is_the_weighted_mean() -> None:
     scores = {"one": np.array([[1.0, 1.0, 2.0]], dtype=np.float32), "two": np.array([[0.0, 4.0, 0.0]], dtype=np.float32)}
-    opinions = {"one": Opinion("weight", 1.0, 0.75), "two": Opinion("weight", 1.0, 0.25)}
+    opinions = {"one": Opinion(Reading("weight"), 0.75), "two": Opinion(Reading("weight"), 0.25)}
     np.testing.assert_allclose(pooled(scores, opinions=opinions, met_BI=sp.csr_array((1, 3))), [[0.1875, 0.4375, 0.375]])
 
 
@@ -124,10 +132,10 @@ def test_ascent_finds_the_model_that_orders_and_stays_where_there_is_nothing_to_
     good_VN, bad_VN = is_liked_VN + 0.01 * rng.random((40, 10)), rng.random((40, 10))
     shown = Shown(np.stack([bad_VN, good_VN], axis=2)[..., None].astype(np.float32), is_liked_VN, is_liked_VN.sum(axis=1))
     start = Setting((0.95, 0.05), (0, 0))
-    reached = ascend(shown, start, k=5)
+    reached = best_setting(shown, start, k=5)
     assert shown.ndcg(shown.pooled(reached), k=5).mean() > shown.ndcg(shown.pooled(start), k=5).mean() + 0.1
     nothing = replace(shown, is_liked_VN=np.zeros_like(is_liked_VN))
-    assert ascend(nothing, start, k=5) == start
+    assert best_setting(nothing, start, others=[Setting((0.5, 0.5), (0, 0))], k=5) == start
 
 
 def test_no_tree_is_grown_on_chance() -> None:
@@ -172,7 +180,7 @@ def test_an_empty_slice_leaves_all_models_counting_the_same() -> None:
 
 def test_choices_of_an_earlier_fit_are_kept_by_a_later_one() -> None:
     inputs, _ = two_tastes()
-    choices = Choices({"item_knn": Opinion("weight", 2.0, 1.0)}, slope=0.5, intercept=-1.0)
+    choices = Choices({"item_knn": Opinion(Reading("weight", 1.5), 1.0)}, slope=0.5, intercept=-1.0)
     model = Hybrid.of(HybridConfig(models=("item_knn",)), model=GNN, choices=choices).fit(inputs, rng=np.random.default_rng(1))
     assert model.choices == choices
 
