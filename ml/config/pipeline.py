@@ -174,7 +174,17 @@ class ModelConfig(_Section):
     full_fit_every_days: PositiveInt = Field(7, description="days between full fits; the days in between start from the last one")
     patience: PositiveInt = Field(4, description="epochs without gain on the validation slice before stopping")
     batch_size: PositiveInt = Field(4096, description="positives per step")
-    num_negatives: PositiveInt = Field(1024, description="sampled negatives per step, shared by the batch")
+    num_negatives: PositiveInt = Field(1024, description="sampled negatives per batch, shared by its positives")
+    batches_per_step: PositiveInt = Field(
+        1, description="batches whose gradients are summed before the optimiser steps and the graph is propagated anew"
+    )
+    in_batch_negatives: bool = Field(False, description="every positive is a negative of the batch's other positives too")
+    hard_negative_share: float = Field(
+        0.0, ge=0, lt=1, description="share of the negatives' weight on items two steps from the liked one that its user does not like"
+    )
+    disliked_negative_weight: NonNegativeFloat = Field(
+        0.0, description="weight of an item its user dislikes among a positive's negatives; all others weigh 1 together"
+    )
     learning_rate: PositiveFloat = Field(0.01, description="Adam step size")
     regularization: NonNegativeFloat = Field(1e-6, description="weight of the squared L2 norm of the batch's node vectors")
     hidden_item_share: float = Field(
@@ -187,6 +197,19 @@ class ModelConfig(_Section):
     popularity_correction: NonNegativeFloat = Field(1.0, description="log popularity added back to the logits, times this")
     seed: int = Field(7, description="seed of weights, batches and negatives")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda where there is one")
+
+
+class LightGCNConfig(ModelConfig):
+    """LightGCN: as `ModelConfig`, with the settings of a large catalogue that is known by behaviour alone."""
+
+    embedding_size: PositiveInt = Field(128, description="dimensions of a node vector")
+    num_layers: int = Field(1, ge=1, le=4, description="propagation layers")
+    epochs: PositiveInt = Field(6, description="epochs at most")
+    batch_size: PositiveInt = Field(8192, description="positives per batch")
+    num_negatives: PositiveInt = Field(2048, description="sampled negatives per batch, shared by its positives")
+    regularization: NonNegativeFloat = Field(0.0, description="weight of the squared L2 norm of the batch's node vectors")
+    hidden_item_share: float = Field(0.0, ge=0, lt=1, description="share of items whose behaviour is hidden in each step")
+    temperature: PositiveFloat = Field(0.1, description="softmax temperature")
 
 
 class EvaluationConfig(_Section):

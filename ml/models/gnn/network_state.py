@@ -24,6 +24,7 @@ from ml.models.gnn.network import InterestNetwork
 ARRAYS_FILE = "network.safetensors"
 ABOUT_FILE = "network.json"
 
+PROJECTION = "projection_FD"
 _OWN = "own."
 _RELATION_WEIGHTS = "propagation.raw_weight_LR"
 
@@ -83,7 +84,7 @@ def start_from(network: InterestNetwork, state: NetworkState, *, vocabularies: M
     for kind, (old_ND, learned_N) in known.items():
         rows_ND = np.where(learned_N[:, None], old_ND, built[kind] @ rotation_DD)
         network.own[kind].copy_(torch.from_numpy(rows_ND))
-    network.projection_FD.copy_(torch.from_numpy(state.arrays["projection_FD"]))
+    network.projection_FD.copy_(torch.from_numpy(state.arrays[PROJECTION]))
     old_column = {name: column for column, name in enumerate(state.relations)}
     for column, relation in enumerate(network.propagation.relations):
         if (old := old_column.get(str(relation))) is not None:
@@ -109,7 +110,7 @@ def _rotation(pairs: Sequence[tuple[FloatArray, FloatArray, BoolArray]]) -> Floa
 
 def _require_same_shape(network: InterestNetwork, state: NetworkState) -> None:
     built = (tuple(network.projection_FD.shape), len(network.propagation.raw_weight_LR))
-    old = (state.arrays["projection_FD"].shape, len(state.arrays[_RELATION_WEIGHTS]))
+    old = (state.arrays[PROJECTION].shape, len(state.arrays[_RELATION_WEIGHTS]))
     if built != old:
         raise ConfigError(
             f"the network to start from maps {old[0][0]} text dimensions to {old[0][1]} over {old[1]} layer(s), this one "
