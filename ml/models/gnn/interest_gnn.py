@@ -16,6 +16,7 @@ from ml.epochs.course import Progress
 from ml.errors import ReleaseError
 from ml.ids import FloatArray
 from ml.models.gnn.fingerprints import fingerprint_of
+from ml.models.gnn.folding import unit_rows
 from ml.models.gnn.network import InterestNetwork
 from ml.models.gnn.network_state import PROJECTION, NetworkState, start_from
 from ml.models.gnn.vector_recommender import VectorRecommender, below, checkpoints_of
@@ -95,9 +96,7 @@ class InterestGNN(VectorRecommender[ModelConfig]):
         projection_FD = self.network_state.arrays[PROJECTION]
         if text_NF.shape[1] != len(projection_FD):
             raise ValueError(f"the texts have {text_NF.shape[1]} dimensions, the model knows {len(projection_FD)}; use its text model")
-        vectors_ND = centered(text_NF, mean_F=self._text_mean_F).astype(np.float64) @ projection_FD
-        length_N1 = np.linalg.norm(vectors_ND, axis=1, keepdims=True)
-        return (vectors_ND / np.where(length_N1 > 0, length_N1, 1.0)).astype(np.float32)
+        return unit_rows(centered(text_NF, mean_F=self._text_mean_F).astype(np.float64) @ projection_FD)
 
     def save(self, directory: Path) -> None:
         """Write the final vectors and settings, which score, and the network's state, which a later fit starts from."""

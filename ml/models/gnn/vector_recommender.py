@@ -19,6 +19,7 @@ from ml.errors import ReleaseError
 from ml.ids import FloatArray, IntArray
 from ml.models.device import resolve_device
 from ml.models.gnn.fitting import train
+from ml.models.gnn.folding import folding_messages, unit_rows
 from ml.models.gnn.node_network import NodeNetwork
 from ml.models.gnn.own_negatives import own_negatives
 from ml.models.gnn.propagation import Vectors
@@ -74,17 +75,14 @@ class VectorRecommender(Generic[Config]):
     def fold_in(self, histories: Histories) -> FloatArray:
         """Logits for users who were not there, shape [B, I].
 
-        Their vector is what propagation brings them from the items they like, the only part of a user's vector that is
-        not their own: `normalize(sum over liked items of faded weight / sqrt(item degree) x what the item tells)`.
+        Their vector is `normalize(sum over liked items of faded weight x message)`: see `folding`.
         Raises `ReleaseError` for a model that was saved before items' messages were.
         """
         require_same_items(histories, num_items=len(self._item_vectors_ID))
         if self._item_messages_ID is None:
             raise ReleaseError(f"this {self.name} was saved before new users could be folded in; fit and save it again")
         weight_BI = histories.positives_UI.astype(np.float64).power(self.config.edge_weight_power)
-        sums_BD = weight_BI @ self._item_messages_ID
-        length_B1 = np.linalg.norm(sums_BD, axis=1, keepdims=True)
-        return self._logits((sums_BD / np.where(length_B1 > 0, length_B1, 1.0)).astype(np.float32))
+        return self._logits(unit_rows(weight_BI @ self._item_messages_ID))
 
     def _logits(self, user_vectors_BD: FloatArray) -> FloatArray:
         scores_BI: FloatArray = user_vectors_BD @ self._item_vectors_ID.T
@@ -127,9 +125,11 @@ class VectorRecommender(Generic[Config]):
 
     def _finish(self, network: NodeNetwork, inputs: ModelInputs, validation: Validation | None) -> None:
         self._take(network.unit_vectors())
-        degree_I = np.asarray(likes(inputs, power=self.config.edge_weight_power).sum(axis=0)).reshape(-1)
-        root_I = np.sqrt(np.where(degree_I > 0, degree_I, 1.0))
-        self._item_messages_ID = (network.item_messages().cpu().numpy() / root_I[:, None]).astype(np.float32)
+        self._item_messages_ID = folding_messages(
+            network.item_messages().cpu().numpy(),
+            likes_UI=likes(inputs, power=self.config.edge_weight_power),
+            user_vectors_UD=self._user_vectors_UD,
+        )
         if validation:
             self._correction = self._choose_correction(validation)
         self.chosen_config = self.config.model_copy(

@@ -32,14 +32,6 @@ def built(inputs: ModelInputs, *, config: LightGCNConfig = SMALL) -> LightGCNNet
     return LightGCNNetwork(likes_UI, config=config, rng=np.random.default_rng(0), device=CPU)
 
 
-def trained(inputs: ModelInputs, *, config: LightGCNConfig, batch_size: int) -> list[torch.Tensor]:
-    """One step over all likes in batches of a size, all negatives the same."""
-    network = built(inputs, config=config)
-    trainer = Trainer(network, likes_to_learn(inputs, weight_power=0.3), config, torch.Generator().manual_seed(0), CPU)
-    trainer.step(*batches(trainer.learned, batch_size=batch_size, generator=torch.Generator().manual_seed(1)))
-    return [parameter.detach() for parameter in network.parameters()]
-
-
 def blocks_world(*, num_users: int = 300, num_items: int = 60, num_groups: int = 6) -> ModelInputs:
     """Groups that mostly like their own items, at random, with a few strays."""
     rng = np.random.default_rng(8)
@@ -96,18 +88,6 @@ def test_twenty_likes_can_be_learned_by_heart() -> None:
     scores_UI = fit(make_inputs(liked_UI), config=config).score(np.arange(10))
     best_U2 = np.argsort(-scores_UI, axis=1)[:, :2]
     assert (np.take_along_axis(liked_UI, best_U2, axis=1) == 1.0).mean() == 1.0
-
-
-def test_summed_batches_are_one_large_batch() -> None:
-    """Gradients gathered at the vectors and sent back once are the gradient: with hits out, the negatives of two batches differ only in chance.
-
-    Every item is liked equally often and the negatives are all likes, so that two batches of half
-    the likes estimate the same as one of all.
-    """
-    inputs, _ = two_tastes()
-    config = SMALL.model_copy(update={"num_negatives": 200_000, "learning_rate": 1e-3})
-    for one, summed in zip(*(trained(inputs, config=config, batch_size=size) for size in (336, 168)), strict=True):
-        assert float((one - summed).abs().max()) < 2e-4
 
 
 def test_the_gradient_of_summed_batches_is_that_of_automatic_differentiation() -> None:
@@ -201,28 +181,3 @@ def test_a_killed_fit_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     )
     assert trained_epochs == [5, 6, 7, 8, 9, 10]
     assert resumed.user_vectors.tobytes() == fit(inputs).user_vectors.tobytes()
-
-
-def test_a_new_user_is_what_the_items_they_like_tell() -> None:
-    """The last layer's rule with an own vector of 0, worked out densely."""
-    inputs = awkward_world()
-    model = fit(inputs, config=SMALL.model_copy(update={"epochs": 1, "learning_rate": 1e-12}), seed=0)
-    items_ID = built(inputs).own["item"].detach().numpy()
-    told_UD = normalize_symmetric(likes(inputs, power=SMALL.edge_weight_power)).toarray() @ items_ID
-    expected_UD = told_UD / np.maximum(np.linalg.norm(told_UD, axis=1, keepdims=True), 1e-12)
-    expected_UI = expected_UD @ model.item_vectors.T / SMALL.temperature + log_popularity(inputs)
-    np.testing.assert_allclose(model.fold_in(inputs.histories), expected_UI, rtol=1e-3, atol=1e-3)
-
-
-@pytest.mark.parametrize(("world", "least"), [("two tastes", 0.99), ("blocks", 0.8)])
-def test_folding_in_ranks_nearly_as_the_users_own_vector(world: str, least: float) -> None:
-    inputs = two_tastes()[0] if world == "two tastes" else blocks_world()
-    model = fit(inputs)
-    k = 1 if world == "two tastes" else 5
-    seen_UI = inputs.seen_UI.toarray() > 0
-    best = [
-        np.argsort(np.where(seen_UI, -np.inf, scores_UI), axis=1)[:, -k:]
-        for scores_UI in (model.score(everyone(inputs)), model.fold_in(inputs.histories))
-    ]
-    overlap = np.mean([len(set(own) & set(folded)) / k for own, folded in zip(*best, strict=True)])
-    assert overlap >= least
