@@ -35,4 +35,7 @@ def _map_to(vectors_ND: FloatArray, from_ND: FloatArray) -> npt.NDArray[np.float
     """Ridge regression towards the identity, shape [D, D]: where little is known, nothing is added."""
     exact_ND = from_ND.astype(np.float64)
     ridge_DD = _RIDGE * np.eye(exact_ND.shape[1])
-    return np.linalg.solve(exact_ND.T @ exact_ND + ridge_DD, exact_ND.T @ vectors_ND.astype(np.float64) + ridge_DD)
+    map_DD: npt.NDArray[np.float64] = np.linalg.solve(
+        exact_ND.T @ exact_ND + ridge_DD, exact_ND.T @ vectors_ND.astype(np.float64) + ridge_DD
+    )
+    return map_DD
