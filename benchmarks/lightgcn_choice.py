@@ -26,10 +26,10 @@ SPLIT, QUICK_SPLIT = "gowalla-lightgcn", "amazon-scientific-text"
 NUM_USERS = 6000
 SETTINGS: tuple[Mapping[str, object], ...] = (
     {},
-    {"popularity_correction": 0.75},
-    {"temperature": 0.12},
-    {"num_negatives": 2048},
-    {"batches_per_step": 1, "learning_rate": 0.01},
+    {"popularity_correction": 1.0},
+    {"temperature": 0.1, "popularity_correction": 1.0},
+    {"num_negatives": 1024},
+    {"batches_per_step": 8, "learning_rate": 0.03},
 )
 
 
