@@ -11,6 +11,8 @@ import scipy.sparse as sp
 
 from ml.ids import FloatArray
 
+Matrix = npt.NDArray[np.floating]
+
 # Ridge of that map, in users (their vectors have length 1).
 _RIDGE = 1.0
 
@@ -25,17 +27,14 @@ def folding_messages(told_ID: FloatArray, *, likes_UI: sp.csr_array, user_vector
     return np.asarray(messages_ID @ _map_to(user_vectors_UD, unit_rows(likes_UI @ messages_ID)), dtype=np.float32)
 
 
-def unit_rows(matrix_ND: npt.NDArray[np.floating]) -> FloatArray:
+def unit_rows(matrix_ND: Matrix) -> FloatArray:
     """Rows at length 1, rows of zeros as they are, float32."""
     length_N1 = np.linalg.norm(matrix_ND, axis=1, keepdims=True)
     return np.asarray(matrix_ND / np.where(length_N1 > 0, length_N1, 1.0), dtype=np.float32)
 
 
-def _map_to(vectors_ND: FloatArray, from_ND: FloatArray) -> npt.NDArray[np.float64]:
+def _map_to(vectors_ND: FloatArray, from_ND: FloatArray) -> Matrix:
     """Ridge regression towards the identity, shape [D, D]: where little is known, nothing is added."""
     exact_ND = from_ND.astype(np.float64)
     ridge_DD = _RIDGE * np.eye(exact_ND.shape[1])
-    map_DD: npt.NDArray[np.float64] = np.linalg.solve(
-        exact_ND.T @ exact_ND + ridge_DD, exact_ND.T @ vectors_ND.astype(np.float64) + ridge_DD
-    )
-    return map_DD
+    return np.linalg.solve(exact_ND.T @ exact_ND + ridge_DD, exact_ND.T @ vectors_ND.astype(np.float64) + ridge_DD)

@@ -57,7 +57,7 @@ def overlap(model: VectorRecommender, inputs: ModelInputs, *, k: int = 10) -> fl
 
 @pytest.mark.parametrize(("model", "least"), [(InterestGNN(GNN), 0.8), (LightGCN(LIGHT), 0.7)], ids=["interest_gnn", "lightgcn"])
 def test_folding_in_ranks_nearly_as_users_own_vectors(model: VectorRecommender, least: float) -> None:
-    """Ten of 300 by chance overlap by 0.03; the middle of the liked items' vectors by 0.69 and 0.59."""
+    """Ten of 300 by chance overlap by 0.03; the middle of the liked items' vectors by 0.69 and 0.58."""
     inputs = random_world()
     model.fit(inputs, rng=np.random.default_rng(0))
     assert overlap(model, inputs) > least

@@ -121,3 +121,19 @@ def test_hard_and_in_batch_negatives_still_tell_tastes_apart_to_the_same_bits() 
     scores_UI = np.where(inputs.seen_UI.toarray() > 0, -np.inf, first.score(np.arange(48)))
     assert (scores_UI.argmax(axis=1) == withheld_U).all()
     assert first.user_vectors.tobytes() == again.user_vectors.tobytes()
+
+
+def test_in_bfloat16_the_loss_and_its_gradients_are_near_those_in_float32() -> None:
+    """As on CUDA, where products are rounded; sums and logarithms are not."""
+    generator = torch.Generator().manual_seed(0)
+    unit = [torch.nn.functional.normalize(torch.randn(size, 16, generator=generator), dim=1).requires_grad_() for size in (400, 400, 90)]
+    users, items, negatives = unit
+    exact = negative_loss(own=None, users=users, items=items, negatives=negatives)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = negative_loss(own=None, users=users, items=items, negatives=negatives)
+    assert rounded.dtype == torch.float32
+    assert rounded.item() != exact.item()
+    assert rounded.item() == pytest.approx(exact.item(), rel=1e-2)
+    for near, gradient in zip(torch.autograd.grad(rounded, unit), torch.autograd.grad(exact, unit), strict=True):
+        assert near.dtype == torch.float32
+        assert torch.linalg.norm(near - gradient) < 0.02 * torch.linalg.norm(gradient)
