@@ -7,27 +7,40 @@ validation parts. Sets are found by INTEREST_GRAPH_DATA or beside the checkout; 
 python -m benchmarks.quality [--quick] [--json FILE]
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+import scipy.sparse as sp
 
-from benchmarks.published.questions import Question, final
+from benchmarks.published.items import read_item_vectors
+from benchmarks.published.peers import PEERS, Factors
+from benchmarks.published.questions import Question, final, rehearsal
 from benchmarks.published.readers import SPLITS, read_split
 from benchmarks.published.split import PublishedSplit
-from benchmarks.report import Options, Row, costed, parse_options, publish, timed
+from benchmarks.report import Cost, Options, Row, costed, parse_options, publish, timed
 from ml.config import PipelineConfig
+from ml.config.pipeline import HybridConfig
 from ml.evaluation.intervals import bootstrap_means, percentile_interval
 from ml.evaluation.metrics import MetricArray
 from ml.ids import FloatArray, IntArray
 from ml.models.ease import EASE
+from ml.models.gnn.lightgcn import LightGCN
 from ml.models.histories import Recency
+from ml.models.hybrid.hybrid import Hybrid
+from ml.models.ials import IALS
+from ml.models.inputs import ModelInputs
 from ml.models.item_knn import ItemKNN
 from ml.models.popularity import Popularity
 from ml.models.recommender import Recommender
 from ml.models.spectral_filter import SpectralFilter
+from ml.models.text_only import TextOnly
 from ml.models.transitions import Transitions
+from ml.models.user_knn import UserKNN
+
+Contestant = Recommender | Factors
 
 QUICK_SPLITS, QUICK_USERS = ("gowalla-lightgcn", "amazon-scientific-text"), 2000
 # EASE is dense: 12 bytes x items squared at its peak.
@@ -52,11 +65,17 @@ TRANSITIONS: Mapping[str, Callable[..., Transitions]] = {
 }
 
 
+# Where items say what they are, a profile of the last few; in sequences the last items matter more.
+ITEM_RECENCY = Recency(2.0)
+# Users whose withheld items the pool's weights are learned from, and what counts there.
+CHOICE_USERS = 5000
+
+
 @dataclass
 class ScoredModel:
     """A fitted model and the processor seconds its scores took, apart from ranking them."""
 
-    model: Recommender
+    model: Contestant
     cpu_seconds: float = 0.0
 
     def score(self, user_index: IntArray) -> FloatArray:
@@ -71,56 +90,126 @@ def main(options: Options) -> None:
     """Measure every split that is here and publish the table."""
     rows: list[Row] = []
     absent: list[str] = []
-    for name in QUICK_SPLITS if options.quick else SPLITS:
+    for name in options.only or (QUICK_SPLITS if options.quick else SPLITS):
         split = read_split(name)
         if split is None:
             absent.append(name)
         else:
-            question = final(split, num_users=QUICK_USERS if options.quick else None, rng=_rng())
-            rows += [_row(split, question=question, model=model) for model in contestants(name)]
+            num_users = QUICK_USERS if options.quick else None
+            rows += measure(split, num_users=num_users)
     notes = [
         "intervals: 95%, bootstrap over users; cpu s: processor seconds over all threads; rank: the best of all scores",
         "grown MiB: peak resident memory of fitting and ranking, minus that just before",
+        "hybrid: weights learned on withheld train items or the validation part, then fitted on all that is known; both in its fit cpu s",
         *([f"not on this machine: {', '.join(absent)}"] if absent else []),
     ]
     publish("quality", rows, options=options, notes=notes)
 
 
-def contestants(name: str) -> Iterator[Recommender]:
+def measure(split: PublishedSplit, *, num_users: int | None) -> Iterator[Row]:
+    """A row per model; only here, with settings that are settled, is a test asked."""
+    vectors_ID = read_item_vectors(split.name)
+    question = final(split, num_users=num_users, rng=_rng())
+    for model in contestants(split.name):
+        yield _row(split, question=question, model=model)
+        _tell(split.name, model)
+    with costed() as fitting:
+        hybrid = _chosen_hybrid(split, vectors_ID=vectors_ID)
+        hybrid.fit(_known(question, vectors_ID), rng=_rng())
+    yield _figures(split, question=question, model=hybrid, fitting=fitting)
+    _tell(split.name, hybrid)
+
+
+def contestants(name: str) -> Iterator[Contestant]:
     """The models of a split, unfitted, made one at a time so that only one is held."""
     yield Popularity()
+    yield UserKNN()
     yield ItemKNN()
     yield EASE(max_items=_most_items())
+    yield IALS()
     yield SPECTRAL_FILTERS[name]()
     if name in TRANSITIONS:
         yield ItemKNN(recency=RECENT[name])
         yield EASE(max_items=_most_items(), recency=RECENT[name])
         yield TRANSITIONS[name]()
+    else:
+        yield LightGCN()
+    yield from (peer() for peer in PEERS)
 
 
-def labelled(model: Recommender) -> str:
+def hybrid_models(name: str) -> dict[str, Recommender]:
+    """What the hybrid of a split pools, unfitted: models that err differently."""
+    if name in TRANSITIONS:
+        return {
+            Transitions.name: TRANSITIONS[name](),
+            TextOnly.name: TextOnly(recency=ITEM_RECENCY),
+            ItemKNN.name: ItemKNN(recency=RECENT[name]),
+            SpectralFilter.name: SPECTRAL_FILTERS[name](recency=RECENT[name]),
+            Popularity.name: Popularity(),
+        }
+    return {
+        SpectralFilter.name: SPECTRAL_FILTERS[name](),
+        LightGCN.name: LightGCN(),
+        ItemKNN.name: ItemKNN(),
+        UserKNN.name: UserKNN(),
+        Popularity.name: Popularity(),
+    }
+
+
+def _chosen_hybrid(split: PublishedSplit, *, vectors_ID: FloatArray | None) -> Hybrid:
+    """Unfitted, with weights that were learned on what `rehearsal` withholds."""
+    rehearsed = rehearsal(split, num_users=CHOICE_USERS, rng=_rng())
+    is_asked_U = np.zeros(split.train_UI.shape[0], dtype=np.float32)
+    is_asked_U[rehearsed.user_index] = 1.0
+    asked_UI = sp.csr_array(sp.diags_array(is_asked_U) @ rehearsed.answer_UI)
+    asked_UI.eliminate_zeros()
+    # Known by behaviour, the ranker has nothing to read that the pool has not; where items say what they are it may.
+    config = HybridConfig(list_length=split.protocol.judged_length, max_trees=HybridConfig().max_trees if vectors_ID is not None else 0)
+    tuned = Hybrid(hybrid_models(split.name), config=config)
+    tuned.fit(_known(rehearsed, vectors_ID), rng=_rng(), validation_UI=asked_UI)
+    _tell(split.name, tuned)
+    return Hybrid(hybrid_models(split.name), config=config, choices=tuned.choices)
+
+
+def _known(question: Question, vectors_ID: FloatArray | None) -> ModelInputs:
+    return question.inputs if vectors_ID is None else replace(question.inputs, text_ID=vectors_ID)
+
+
+def labelled(model: Contestant) -> str:
     """The model's name, with the half-life of its likes where it has one."""
     recency = getattr(model, "recency", None)
     return model.name if recency is None else f"{model.name}, half-life {recency.half_life:g} {recency.unit}"
+
+
+def _tell(split: str, model: Contestant) -> None:
+    """Progress, on the error stream: a full run takes the better part of an hour."""
+    weights = {name: round(opinion.weight, 3) for name, opinion in model.choices.opinions.items()} if isinstance(model, Hybrid) else ""
+    print(f"{split}: {labelled(model)} {weights}", file=sys.stderr, flush=True)
 
 
 def _most_items() -> int:
     return int(np.sqrt(EASE_LIMIT_GIB * 2**30 / 12))
 
 
-def _row(split: PublishedSplit, *, question: Question, model: Recommender) -> Row:
-    about: Row = {"split": split.name, "model": labelled(model), "users": len(question.user_index)}
+def _row(split: PublishedSplit, *, question: Question, model: Contestant) -> Row:
     num_liked = np.count_nonzero(question.known_UI.sum(axis=0))
     if isinstance(model, EASE) and num_liked > model.max_items:
         needed = 12 * num_liked**2 / 2**30
-        return {**about, "note": f"not run: {num_liked:,} items need {needed:.1f} GiB, the limit is {EASE_LIMIT_GIB:.0f}"}
+        note = f"not run: {num_liked:,} items need {needed:.1f} GiB, the limit is {EASE_LIMIT_GIB:.0f}"
+        return {"split": split.name, "model": labelled(model), "users": len(question.user_index), "note": note}
     with costed() as fitting:
         model.fit(question.inputs, rng=_rng())
+    return _figures(split, question=question, model=model, fitting=fitting)
+
+
+def _figures(split: PublishedSplit, *, question: Question, model: Contestant, fitting: Cost) -> Row:
     scored = ScoredModel(model)
     with costed() as ranking:
         figures = question.put_to(scored, protocol=split.protocol)
     return {
-        **about,
+        "split": split.name,
+        "model": labelled(model),
+        "users": len(question.user_index),
         **{name: _interval(values) for name, values in figures.items()},
         "fit cpu s": fitting.timing.cpu_seconds,
         "score cpu s": scored.cpu_seconds,

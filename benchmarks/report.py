@@ -28,6 +28,7 @@ class Options:
 
     quick: bool
     json_path: Path | None
+    only: tuple[str, ...] = ()
 
 
 @dataclass
@@ -47,12 +48,13 @@ class Cost:
 
 
 def parse_options(description: str | None, arguments: Sequence[str] | None = None) -> Options:
-    """Read `--quick` and `--json FILE`; `description` (the module's docstring) is the help."""
+    """Read `--quick`, `--json FILE` and `--only NAME ...`; `description` (the module's docstring) is the help."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a smaller run for a first look; its figures are rougher")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the table to this file")
+    parser.add_argument("--only", nargs="*", default=(), metavar="NAME", help="data sets to measure, where the benchmark has several")
     found = parser.parse_args(arguments)
-    return Options(quick=found.quick, json_path=found.json)
+    return Options(quick=found.quick, json_path=found.json, only=tuple(found.only))
 
 
 @contextmanager

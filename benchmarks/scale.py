@@ -29,9 +29,10 @@ from ml.contracts.behaviour import INTERACTIONS, ITEMS
 from ml.contracts.meaning import ITEM_EMBEDDINGS, ITEM_INTERESTS, KNOWLEDGE_GRAPH, TEXT_INTERESTS
 from ml.ids import FloatArray
 from ml.models.gnn.fitting import Trainer
-from ml.models.gnn.interest_gnn import log_popularity
 from ml.models.gnn.network import InterestNetwork
+from ml.models.gnn.node_network import NodeNetwork
 from ml.models.gnn.sampling import Likes, batches, likes_to_learn
+from ml.models.gnn.vector_recommender import log_popularity
 from ml.models.inputs import ModelInputs
 from ml.ranking.factors import Factors
 from ml.ranking.top_n_vectors import top_n_vectors
@@ -141,7 +142,7 @@ def _batches_again_and_again(trainer: Trainer, config: PipelineConfig) -> Iterat
         yield from batches(trainer.learned, batch_size=config.model.batch_size, generator=trainer.generator)
 
 
-def _factors(network: InterestNetwork, inputs: ModelInputs, *, config: PipelineConfig) -> Factors:
+def _factors(network: NodeNetwork, inputs: ModelInputs, *, config: PipelineConfig) -> Factors:
     vectors = {kind: found.numpy() for kind, found in network.unit_vectors().items() if kind in {"user", "item"}}
     users_UD = (vectors["user"] / config.model.temperature).astype(np.float32)
     return Factors(users_UD, vectors["item"], log_popularity(inputs))

@@ -19,9 +19,10 @@ KGAT_LIST_LENGTH = 100
 
 @dataclass(frozen=True)
 class Protocol:
-    """Lists of `list_length` over every item not in train, and the figures read from them, by name."""
+    """Lists of `list_length` over every item not in train, and the figures read from them, by name, mostly from `judged_length` ranks."""
 
     list_length: int
+    judged_length: int
     metrics: Mapping[str, Metric]
 
     def measure(self, hits_UK: BoolArray, *, num_relevant_U: IntArray) -> dict[str, MetricArray]:
@@ -56,7 +57,8 @@ def _ndcg_of_list_at_20(hits_UK: BoolArray, num_relevant_U: IntArray) -> MetricA
 # He et al., "LightGCN", SIGIR 2020, and Wang et al., "KGAT", KDD 2019: all items not in train are ranked.
 ALL_RANKING = Protocol(
     list_length=KGAT_LIST_LENGTH,
+    judged_length=20,
     metrics={"recall@20": cut(recall, k=20), "ndcg@20": cut(ndcg, k=20), "ndcg@20 of the list (KGAT)": _ndcg_of_list_at_20},
 )
 # Zhou et al., "S3-Rec", CIKM 2020, and Hou et al., "UniSRec", KDD 2022: the item that came next, all items ranked.
-NEXT_ITEM = Protocol(list_length=10, metrics={"hit_rate@10": hit_rate, "ndcg@10": ndcg})
+NEXT_ITEM = Protocol(list_length=10, judged_length=10, metrics={"hit_rate@10": hit_rate, "ndcg@10": ndcg})

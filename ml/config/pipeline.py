@@ -207,7 +207,17 @@ class ModelConfig(_Section):
     full_fit_every_days: PositiveInt = Field(7, description="days between full fits; the days in between start from the last one")
     patience: PositiveInt = Field(4, description="epochs without gain on the validation slice before stopping")
     batch_size: PositiveInt = Field(4096, description="positives per step")
-    num_negatives: PositiveInt = Field(1024, description="sampled negatives per step, shared by the batch")
+    num_negatives: PositiveInt = Field(1024, description="sampled negatives per batch, shared by its positives")
+    batches_per_step: PositiveInt = Field(
+        1, description="batches whose gradients are summed before the optimiser steps and the graph is propagated anew"
+    )
+    in_batch_negatives: bool = Field(False, description="every positive is a negative of the batch's other positives too")
+    hard_negative_share: float = Field(
+        0.0, ge=0, lt=1, description="share of the negatives' weight on items two steps from the liked one that its user does not like"
+    )
+    disliked_negative_weight: NonNegativeFloat = Field(
+        0.0, description="weight of an item its user dislikes among a positive's negatives; all others weigh 1 together"
+    )
     learning_rate: PositiveFloat = Field(0.01, description="Adam step size")
     regularization: NonNegativeFloat = Field(1e-6, description="weight of the squared L2 norm of the batch's node vectors")
     hidden_item_share: float = Field(
@@ -227,6 +237,24 @@ class ModelConfig(_Section):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda where there is one")
 
 
+class LightGCNConfig(ModelConfig):
+    """LightGCN: as `ModelConfig`, with the settings of a large catalogue that is known by behaviour alone."""
+
+    embedding_size: PositiveInt = Field(128, description="dimensions of a node vector")
+    num_layers: int = Field(1, ge=1, le=4, description="propagation layers")
+    epochs: PositiveInt = Field(3, description="epochs at most")
+    batch_size: PositiveInt = Field(8192, description="positives per batch")
+    num_negatives: PositiveInt = Field(2048, description="sampled negatives per batch, shared by its positives")
+    batches_per_step: PositiveInt = Field(
+        4, description="batches whose gradients are summed before the optimiser steps and the graph is propagated anew"
+    )
+    learning_rate: PositiveFloat = Field(0.02, description="Adam step size")
+    regularization: NonNegativeFloat = Field(0.0, description="weight of the squared L2 norm of the batch's node vectors")
+    hidden_item_share: float = Field(0.0, ge=0, lt=1, description="share of items whose behaviour is hidden in each step")
+    temperature: PositiveFloat = Field(0.12, description="softmax temperature")
+    popularity_correction: NonNegativeFloat = Field(0.75, description="log popularity added back to the logits, times this")
+
+
 class HybridConfig(_Section):
     """Pooling several models and ordering what they agree on."""
 
@@ -237,11 +265,11 @@ class HybridConfig(_Section):
     )
     num_candidates: PositiveInt = Field(200, description="the pool's best items per user that the ranker orders")
     list_length: PositiveInt = Field(10, description="ranks that count while weights and trees are learned")
-    max_trees: int = Field(200, ge=0, description="trees of the ranker at most; how many is learned, 0: no ranker")
+    max_trees: int = Field(100, ge=0, description="trees of the ranker at most; how many is learned, 0: no ranker")
     tree_step: PositiveInt = Field(10, description="trees by which the ranker's size is varied")
-    tree_learning_rate: PositiveFloat = Field(0.05, description="shrinkage of a tree")
-    num_leaves: int = Field(15, ge=2, description="leaves of a tree at most")
-    min_leaf_pairs: PositiveInt = Field(50, description="candidate pairs a leaf needs")
+    tree_learning_rate: PositiveFloat = Field(0.02, description="shrinkage of a tree")
+    num_leaves: int = Field(7, ge=2, description="leaves of a tree at most")
+    min_leaf_pairs: PositiveInt = Field(200, description="candidate pairs a leaf needs")
 
 
 class EvaluationConfig(_Section):
@@ -315,7 +343,11 @@ class MonitoringConfig(_Section):
 _SEARCHABLE: dict[str, BaseModel] = {
     f"{section}.{field}": defaults
     for section, defaults, fields in (
-        ("model", ModelConfig(), set(ModelConfig.model_fields) - {"warm_epochs", "full_fit_every_days", "seed", "device"}),
+        (
+            "model",
+            ModelConfig(),
+            set(ModelConfig.model_fields) - {"warm_epochs", "full_fit_every_days", "seed", "device", "excluded_relations"},
+        ),
         ("graph", GraphConfig(), set(GraphConfig.model_fields)),
         ("interests", InterestConfig(), {"half_life_days", "text_weight", "review_text_share", "max_per_user"}),
         ("reviews", ReviewConfig(), {"num_neighbors", "max_anchors", "burst_hours", "min_credibility"}),

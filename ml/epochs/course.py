@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ml.epochs.checkpoints import Checkpoint, Checkpoints
+from ml.epochs.processes import first_figure, is_first, require_same_epoch, wait_for_all
 
 Progress = Callable[[int, int], None]
 
@@ -68,16 +69,20 @@ def run_epochs(
 
     `start` is the figure before the first epoch: where no epoch passes it, the network is again as it was.
     With `checkpoints`, where training stands is written after every epoch, and read first: a fit that
-    was killed goes on to the bits it would have had. `after_epoch` is given every epoch; what it raises
-    ends the training and comes out here, the network being as the epoch left it.
+    was killed goes on to the bits it would have had. In several processes (`ml.epochs.processes`) all
+    stop at the same epoch, by the figures of the first, which alone writes checkpoints. `after_epoch` is
+    given every epoch; what it raises ends the training and comes out here, the network being as the epoch left it.
     """
-    checkpoint = checkpoints.newest() if checkpoints else None
+    device = next(trainer.network.parameters()).device
+    checkpoint = _newest(checkpoints) if checkpoints else None
+    require_same_epoch(len(checkpoint.facts["history"]) if checkpoint else 0, device=device)
     course = _resumed(checkpoint, trainer) if checkpoint else _Course([], 0, _copy(trainer.network), start)
     history = course.history
     while len(history) < epochs and len(history) - course.best < patience:
         loss = trainer.epoch()
-        course.add(Epoch(len(history) + 1, loss, validate() if validate else None), trainer.network)
-        if checkpoints is not None:
+        figure = first_figure(validate(), device=device) if validate else None
+        course.add(Epoch(len(history) + 1, loss, figure), trainer.network)
+        if checkpoints is not None and is_first():
             checkpoints.write(len(history), _checkpoint(course, trainer))
         if progress is not None:
             progress(len(history), epochs)
@@ -109,6 +114,13 @@ class _Course:
             self.best = epoch.number
         elif self.best_figure is None or epoch.validation > self.best_figure:
             self.best, self.best_figure, self.kept = epoch.number, epoch.validation, _copy(network)
+
+
+def _newest(checkpoints: Checkpoints) -> Checkpoint | None:
+    """As `Checkpoints.newest`; the first process reads first, so that the others find nothing left to remove."""
+    found = checkpoints.newest() if is_first() else None
+    wait_for_all()
+    return found if is_first() else checkpoints.newest()
 
 
 def _checkpoint(course: _Course, trainer: Trainer) -> Checkpoint:

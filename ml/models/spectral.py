@@ -67,13 +67,18 @@ def text_projection(text_IF: FloatArray, vectors_ID: FloatArray, *, known_I: Boo
     return np.asarray(solved_FD, dtype=np.float32)
 
 
-def centered(text_IF: FloatArray) -> FloatArray:
-    """Texts minus their mean: what is special about an item, not what all texts of a catalogue share.
+def centered(text_IF: FloatArray, *, mean_F: FloatArray | None = None) -> FloatArray:
+    """Texts minus their mean, or another: what is special about an item, not what all texts of a catalogue share.
 
     Rows of zeros (items without text) stay zero.
     """
     written_I: BoolArray = np.any(text_IF, axis=1)
-    if not written_I.any():
-        return text_IF
-    mean_F = text_IF[written_I].mean(axis=0, dtype=np.float64)
-    return np.where(written_I[:, None], text_IF - mean_F, 0.0).astype(np.float32)
+    shared_F = text_mean(text_IF) if mean_F is None else mean_F
+    return np.where(written_I[:, None], text_IF - shared_F, 0.0).astype(np.float32)
+
+
+def text_mean(text_IF: FloatArray) -> FloatArray:
+    """The mean of the rows that are not 0, shape [F]; 0 where there is none."""
+    written_I: BoolArray = np.any(text_IF, axis=1)
+    mean_F = text_IF[written_I].mean(axis=0, dtype=np.float64) if written_I.any() else np.zeros(text_IF.shape[1])
+    return np.asarray(mean_F, dtype=np.float32)

@@ -54,6 +54,10 @@ class LayeredPropagation(Propagation):
             vectors = self._messages(layer, activated, shown)
         return vectors
 
+    def item_messages(self, start: Mapping[str, Tensor]) -> Tensor:
+        """The items' last vectors: layers are not linear, so what an item tells along a like has no vector of its own, shape [I, D]."""
+        return self(start)["item"]  # type: ignore[no-any-return]
+
     def _messages(self, layer: nn.Module, vectors: Vectors, shown: Tensor | None) -> Vectors:
         following: Vectors = {kind: layer.own[kind](found_ND) for kind, found_ND in vectors.items()}  # type: ignore[index,operator]
         for relation, convolution in zip(self.relations, layer.along, strict=True):  # type: ignore[arg-type]

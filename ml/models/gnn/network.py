@@ -15,13 +15,14 @@ from torch import Tensor, nn
 from ml.config.pipeline import ModelConfig
 from ml.graph.interest_graph import NODE_TYPES
 from ml.ids import BoolArray, FloatArray
+from ml.models.gnn.node_network import NodeNetwork
 from ml.models.gnn.propagation import Propagation, TypedPropagation, Vectors
 from ml.models.gnn.relations import Relation, likes, relations_of
 from ml.models.inputs import ModelInputs
 from ml.models.spectral import COORDINATE_SCALE, centered, spectral_vectors, text_projection
 
 
-class InterestNetwork(nn.Module):
+class InterestNetwork(NodeNetwork):
     """From nothing to unit vectors of every node; differentiable."""
 
     text_IF: Tensor
@@ -61,17 +62,20 @@ class InterestNetwork(nn.Module):
 
         Items at 0 in `shown_I1` are treated as new: neither their own vector nor behaviour speaks for them.
         """
+        propagated = self.propagation(self._start(shown_I1), shown=shown_I1)
+        return {kind: nn.functional.normalize(vectors_ND, dim=1) for kind, vectors_ND in propagated.items()}
+
+    def _start(self, shown_I1: Tensor | None) -> Vectors:
         own_ID = self.own["item"] * (self.liked_I1 if shown_I1 is None else self.liked_I1 * shown_I1)
         start: Vectors = dict(self.own.items())
         start["user"] = self.own["user"] * self.liking_U1
         start["item"] = own_ID + self.text_IF @ self.projection_FD
-        propagated = self.propagation(start, shown=shown_I1)
-        return {kind: nn.functional.normalize(vectors_ND, dim=1) for kind, vectors_ND in propagated.items()}
+        return start
 
     @torch.no_grad()
-    def unit_vectors(self) -> Vectors:
-        """The vectors as they stand, without gradient."""
-        return self(shown_I1=None)  # type: ignore[no-any-return]
+    def item_messages(self) -> Tensor:
+        """What each item tells a user who likes it, over all layers and before degrees, shape [I, D]."""
+        return self.propagation.item_messages(self._start(None))
 
 
 def _column(mask_N: BoolArray) -> Tensor:

@@ -24,6 +24,7 @@ from ml.models.gnn.network import InterestNetwork
 ARRAYS_FILE = "network.safetensors"
 ABOUT_FILE = "network.json"
 
+PROJECTION = "projection_FD"
 _OWN = "own."
 _PROPAGATION = "propagation."
 
@@ -83,7 +84,7 @@ def start_from(network: InterestNetwork, state: NetworkState, *, vocabularies: M
     for kind, (old_ND, learned_N) in known.items():
         rows_ND = np.where(learned_N[:, None], old_ND, built[kind] @ rotation_DD)
         network.own[kind].copy_(torch.from_numpy(rows_ND))
-    network.projection_FD.copy_(torch.from_numpy(state.arrays["projection_FD"]))
+    network.projection_FD.copy_(torch.from_numpy(state.arrays[PROJECTION]))
     network.propagation.take_over(_of_propagation(state), relations=state.relations)
 
 
@@ -111,7 +112,7 @@ def _rotation(pairs: Sequence[tuple[FloatArray, FloatArray, BoolArray]]) -> Floa
 def _require_same_shape(network: InterestNetwork, state: NetworkState) -> None:
     own = {name: value.detach().cpu().numpy() for name, value in network.propagation.state_dict().items()}
     built = (tuple(network.projection_FD.shape), network.propagation.num_layers_of(own))
-    old = (state.arrays["projection_FD"].shape, network.propagation.num_layers_of(_of_propagation(state)))
+    old = (state.arrays[PROJECTION].shape, network.propagation.num_layers_of(_of_propagation(state)))
     if built != old:
         raise ConfigError(
             f"the network to start from maps {old[0][0]} text dimensions to {old[0][1]} over {old[1]} layer(s), this one "

@@ -6,7 +6,8 @@ of a matrix. Shapes: S sources, T targets, L layers, R relations, D embedding si
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Self
 
 import torch
@@ -33,6 +34,10 @@ class Propagation(nn.Module):
         """Every node's vector, by node type; `shown` ([items, 1], 0 or 1) hides items from behaviour."""
         raise NotImplementedError
 
+    def item_messages(self, start: Mapping[str, Tensor]) -> Tensor:
+        """What each item tells a user who likes it, over all layers and before degrees, shape [I, D]."""
+        raise NotImplementedError
+
     def named_weights(self) -> dict[str, float]:
         """How much each relation counts, by "layer/relation", layers from 1."""
         raise NotImplementedError
@@ -56,7 +61,7 @@ class TypedPropagation(Propagation):
         super().__init__()
         self.relations = tuple(relations)
         self.convolution = RelationConvolution()
-        starts_R = [1.0 if relation.is_behaviour and relation.sign > 0 else side_weight for relation in relations]
+        starts_R = [1.0 if relation.says_like else side_weight for relation in relations]
         # The inverse of softplus, which keeps the learned weights above 0.
         raw_R = [math.log(math.expm1(start)) for start in starts_R]
         self.raw_weight_LR = nn.Parameter(torch.tensor([raw_R] * num_layers).reshape(num_layers, len(raw_R)))
@@ -97,12 +102,26 @@ class TypedPropagation(Propagation):
 
         `shown` ([items, 1], 0 or 1) hides items from behaviour: as if nobody had met those at 0.
         """
-        vectors, total = dict(start), dict(start)
-        for weight_R in self.weight_LR:
-            vectors = self._layer(vectors, weight_R, shown)
+        total = dict(start)
+        for vectors in self._layers(start, shown):
             total = {kind: total[kind] + vectors[kind] for kind in total}
         num_layers = len(self.raw_weight_LR)
         return {kind: summed / (num_layers + 1) for kind, summed in total.items()}
+
+    def item_messages(self, start: Mapping[str, Tensor]) -> Tensor:
+        """What each item sends along a like, by the weight that likes have in each layer and before degrees, shape [I, D]."""
+        told_ID = torch.zeros_like(start["item"])
+        along = [number for number, relation in enumerate(self.relations) if relation.says_like and relation.source == "item"]
+        given = chain([start["item"]], (vectors["item"] for vectors in self._layers(start, None)))
+        for weight_R, vectors_ID in zip(self.weight_LR, given, strict=False):
+            told_ID = told_ID + weight_R[along].sum() * vectors_ID
+        return told_ID
+
+    def _layers(self, start: Mapping[str, Tensor], shown: Tensor | None) -> Iterator[Vectors]:
+        vectors = dict(start)
+        for weight_R in self.weight_LR:
+            vectors = self._layer(vectors, weight_R, shown)
+            yield vectors
 
     def _layer(self, vectors: Vectors, weight_R: Tensor, shown: Tensor | None) -> Vectors:
         following = {kind: torch.zeros_like(old) for kind, old in vectors.items()}

@@ -32,6 +32,11 @@ class Relation:
     adjacency_TS: Tensor
     transposed_ST: Tensor
 
+    @property
+    def says_like(self) -> bool:
+        """Whether the edges are likes, either way."""
+        return self.is_behaviour and self.sign > 0
+
     def __str__(self) -> str:
         return f"{self.source} -{self.name}-> {self.target}"
 

@@ -15,7 +15,7 @@ import scipy.sparse as sp
 
 from ml.graph.build import ABOUT
 from ml.ids import FloatArray, IntArray
-from ml.models.gnn.interest_gnn import log_popularity
+from ml.models.gnn.vector_recommender import log_popularity
 from ml.models.histories import Histories
 from ml.models.inputs import ModelInputs
 from ml.models.storage import sparse_from_arrays, sparse_to_arrays

@@ -14,9 +14,10 @@ from ml.graph.build import ABOUT, HAS_INTEREST
 from ml.graph.interest_graph import Edges, EdgeType, InterestGraph
 from ml.ids import Vocabulary
 from ml.models.gnn.fitting import Trainer
-from ml.models.gnn.interest_gnn import InterestGNN, log_popularity
+from ml.models.gnn.interest_gnn import InterestGNN
 from ml.models.gnn.network import InterestNetwork
 from ml.models.gnn.sampling import batches, likes_to_learn
+from ml.models.gnn.vector_recommender import log_popularity
 from ml.models.inputs import ModelInputs
 from ml.models.popularity import Popularity
 from tests.ml.models.recommender_contract import RecommenderContract, everyone, rank
