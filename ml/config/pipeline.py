@@ -339,6 +339,7 @@ class MonitoringConfig(_Section):
     seed: int = Field(7, description="seed of sampling")
 
 
+_NOT_SEARCHED = {"warm_epochs", "full_fit_every_days", "seed", "device", "excluded_relations"}
 # What decides how good a model fitted on a day's finished tables is; what decides the tables would need them made again.
 _SEARCHABLE: dict[str, BaseModel] = {
     f"{section}.{field}": defaults
@@ -346,7 +347,7 @@ _SEARCHABLE: dict[str, BaseModel] = {
         (
             "model",
             ModelConfig(),
-            set(ModelConfig.model_fields) - {"warm_epochs", "full_fit_every_days", "seed", "device", "excluded_relations"},
+            set(ModelConfig.model_fields) - _NOT_SEARCHED,
         ),
         ("graph", GraphConfig(), set(GraphConfig.model_fields)),
         ("interests", InterestConfig(), {"half_life_days", "text_weight", "review_text_share", "max_per_user"}),

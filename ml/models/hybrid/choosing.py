@@ -140,7 +140,9 @@ def _candidates(
         row_P, item_P = pairs = candidate_pairs(lift_BI, met_BI=met_BI, num_candidates=config.num_candidates)
         by_model = [_by_reading(scores[name], readings=of_model, met_BI=met_BI, pairs=pairs) for name, of_model in readings.items()]
         is_liked_P = np.asarray(liked_BI[row_P, item_P] != 0).reshape(-1)
-        known_PF = affinities.features(found.histories.take(user_index), row_P=row_P, item_P=item_P)
+        known_PF = np.zeros((len(row_P), 0), dtype=np.float32)
+        if config.max_trees:
+            known_PF = affinities.features(found.histories.take(user_index), row_P=row_P, item_P=item_P)
         parts.append((row_P + num_done, is_liked_P, np.stack(by_model, axis=1), known_PF))
         num_done += len(user_index)
     user_P, is_liked_P, evidence_PKS, known_PF = (np.concatenate(part) for part in zip(*parts, strict=True))
