@@ -26,9 +26,11 @@ from ml.evaluation.rankings import Scorer
 from ml.evaluation.split import TimeSplit
 from ml.evaluation.truth import Truth, held_out
 from ml.graph.interest_graph import EdgeType, InterestGraph
+from ml.models.community_popularity import CommunityPopularity
 from ml.models.gnn.interest_gnn import InterestGNN
 from ml.models.hybrid.hybrid import Hybrid
 from ml.models.inputs import ModelInputs
+from ml.models.transitions import Transitions
 from ml.training.candidate import TrainingTables
 
 TIMED_SETS, TIMELESS_SETS = ("movielens", "douban-zh"), ("lastfm", "bookcrossing")
@@ -77,6 +79,8 @@ VARIANTS: Mapping[str, Variant] = {
     "text": Variant(view=without_text),
     "interests": Variant(view=without_edges(lambda edge: "interest" in (edge.source, edge.target))),
     "knowledge": Variant(view=without_edges(lambda edge: edge.relation not in NO_KNOWLEDGE)),
+    "communities": Variant(change=without_models(CommunityPopularity.name)),
+    "sequence": Variant(view=lambda inputs: replace(inputs, age_UI=None), change=without_models(Transitions.name)),
     "ranker": Variant(change=lambda config: with_hybrid(config, max_trees=0)),
     "graph neural network": Variant(change=without_models(InterestGNN.name)),
 }

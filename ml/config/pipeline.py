@@ -6,7 +6,7 @@ one line with its unit; `docs/config.md` is generated from them.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 import yaml
 from pydantic import (
@@ -255,11 +255,16 @@ class LightGCNConfig(ModelConfig):
     popularity_correction: NonNegativeFloat = Field(0.75, description="log popularity added back to the logits, times this")
 
 
+PooledModel = Literal[
+    "interest_gnn", "item_knn", "ease", "spectral_filter", "transitions", "text_only", "community_popularity", "popularity"
+]
+
+
 class HybridConfig(_Section):
     """Pooling several models and ordering what they agree on."""
 
-    models: tuple[Literal["interest_gnn", "item_knn", "ease", "spectral_filter", "transitions", "text_only", "popularity"], ...] = Field(
-        ("interest_gnn", "item_knn", "ease", "spectral_filter", "transitions", "text_only", "popularity"),
+    models: tuple[PooledModel, ...] = Field(
+        get_args(PooledModel),
         min_length=1,
         description="models that are fitted and pooled; what each counts is learned on the validation slice",
     )

@@ -13,8 +13,10 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 import scipy.sparse as sp
 
-from ml.graph.build import ABOUT
+from ml.graph.communities import communities_of
+from ml.graph.edge_types import ABOUT
 from ml.ids import FloatArray, IntArray
+from ml.models.community_popularity import community_shares, membership
 from ml.models.gnn.vector_recommender import log_popularity
 from ml.models.histories import Histories
 from ml.models.inputs import ModelInputs
@@ -26,11 +28,13 @@ CATEGORY_PREFIX = "category:"
 NEVER_DAYS = 3650.0
 # Steps of the shortest path from user to item that are told apart; more are as good as none.
 FARTHEST = 5.0
+_MATRICES = ("about", "categories", "members", "liked")
 
 NAMES = (
     "text similarity",
     "interest overlap",
     "category affinity",
+    "community affinity",
     "price distance",
     "graph distance",
     "popularity",
@@ -50,6 +54,7 @@ class Affinities:
     text_ID: FloatArray
     about_IT: sp.csr_array
     categories_IT: sp.csr_array
+    member_IC: sp.csr_array
     liked_UI: sp.csr_array
     per_item: Mapping[str, FloatArray]
 
@@ -65,6 +70,7 @@ class Affinities:
             text_ID=_unit(inputs.text_ID),
             about_IT=about_IT,
             categories_IT=sp.csr_array(about_IT @ sp.diags_array(is_category_T.astype(np.float32)), dtype=np.float32),
+            member_IC=membership(communities_of(inputs.graph, resolution=1.0, seed=0)["item"]),
             liked_UI=inputs.histories.liked_UI,
             per_item=_per_item(inputs),
         )
@@ -73,7 +79,7 @@ class Affinities:
     def nothing(cls) -> Self:
         """Of no item, before a fit."""
         empty = sp.csr_array((0, 0), dtype=np.float32)
-        return cls(np.zeros((0, 0), dtype=np.float32), empty, empty, empty, {})
+        return cls(np.zeros((0, 0), dtype=np.float32), empty, empty, empty, empty, {})
 
     def features(self, histories: Histories, *, row_P: IntArray, item_P: IntArray) -> FloatArray:
         """Columns `NAMES` of pairs of a row of `histories` and an item, shape [P, F]; nan where nothing is known."""
@@ -81,6 +87,7 @@ class Affinities:
             "text similarity": self._text_similarity(histories, row_P, item_P),
             "interest overlap": _overlap(histories, self.about_IT, row_P, item_P),
             "category affinity": _overlap(histories, self.categories_IT, row_P, item_P),
+            "community affinity": self._community_affinity(histories, row_P, item_P),
             "price distance": self._price_distance(histories, row_P, item_P),
             "graph distance": self._distance(histories, row_P, item_P),
             "likes of the user": np.log1p(np.diff(histories.positives_UI.indptr))[row_P],
@@ -92,6 +99,11 @@ class Affinities:
     def _text_similarity(self, histories: Histories, row_P: IntArray, item_P: IntArray) -> FloatArray:
         profile_BD = _unit(histories.positives_UI @ self.text_ID)
         return np.asarray(np.einsum("pd,pd->p", profile_BD[row_P], self.text_ID[item_P]), dtype=np.float32)
+
+    def _community_affinity(self, histories: Histories, row_P: IntArray, item_P: IntArray) -> FloatArray:
+        """Share of the user's faded likes in the item's community."""
+        share_BC = community_shares(histories, member_IC=self.member_IC)
+        return np.asarray(share_BC[row_P].multiply(self.member_IC[item_P]).sum(axis=1), dtype=np.float32).reshape(-1)
 
     def _price_distance(self, histories: Histories, row_P: IntArray, item_P: IntArray) -> FloatArray:
         """How far the log price is from the mean of those the user likes; nan where either is unknown."""
@@ -112,16 +124,16 @@ class Affinities:
         """Everything as named arrays, for a model's file."""
         arrays: dict[str, npt.NDArray[np.generic]] = {f"item {name}": values_I for name, values_I in self.per_item.items()}
         arrays["text"] = self.text_ID
-        for prefix, matrix in (("about", self.about_IT), ("categories", self.categories_IT), ("liked", self.liked_UI)):
+        for prefix, matrix in zip(_MATRICES, (self.about_IT, self.categories_IT, self.member_IC, self.liked_UI), strict=True):
             arrays |= sparse_to_arrays(matrix, prefix=prefix)
         return arrays
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[np.generic]]) -> Self:
         """What `to_arrays` took apart."""
-        about_IT, categories_IT, liked_UI = (sparse_from_arrays(arrays, prefix=prefix) for prefix in ("about", "categories", "liked"))
+        about_IT, categories_IT, member_IC, liked_UI = (sparse_from_arrays(arrays, prefix=prefix) for prefix in _MATRICES)
         per_item = {name.removeprefix("item "): array.astype(np.float32) for name, array in arrays.items() if name.startswith("item ")}
-        return cls(arrays["text"].astype(np.float32), about_IT, categories_IT, liked_UI, per_item)
+        return cls(arrays["text"].astype(np.float32), about_IT, categories_IT, member_IC, liked_UI, per_item)
 
 
 def _per_item(inputs: ModelInputs) -> dict[str, FloatArray]:

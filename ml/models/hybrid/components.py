@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml.config.pipeline import ModelConfig
+from ml.models.community_popularity import CommunityPopularity
 from ml.models.ease import EASE
 from ml.models.gnn.interest_gnn import InterestGNN
 from ml.models.hybrid.readings import Scale
@@ -39,5 +40,6 @@ COMPONENTS: Mapping[str, Component] = {
     SpectralFilter.name: Component(SpectralFilter, lambda _: SpectralFilter(num_vectors=SPECTRAL_VECTORS), "weight"),
     Transitions.name: Component(Transitions, lambda _: Transitions(), "weight"),
     TextOnly.name: Component(TextOnly, lambda _: TextOnly(), "weight"),
+    CommunityPopularity.name: Component(CommunityPopularity, lambda _: CommunityPopularity(), "weight"),
     Popularity.name: Component(Popularity, lambda _: Popularity(), "weight"),
 }

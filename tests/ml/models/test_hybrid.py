@@ -20,7 +20,7 @@ from tests.ml.models.worlds import awkward_world, make_inputs, two_tastes
 
 GNN = ModelConfig(embedding_size=8, epochs=2, batch_size=64, num_negatives=16, device="cpu")
 ALL = HybridConfig(num_candidates=4)
-CLOSED = ("item_knn", "ease", "spectral_filter", "transitions", "text_only", "popularity")
+CLOSED = ("item_knn", "ease", "spectral_filter", "transitions", "text_only", "community_popularity", "popularity")
 
 
 class TestHybrid(RecommenderContract):
