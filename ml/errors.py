@@ -93,6 +93,18 @@ class LeakageError(InterestGraphError):
         super().__init__(f"table {table}: {num_rows} row(s) at or after as_of {as_of.isoformat()}, latest {latest.isoformat()}")
 
 
+class KnownAnswersError(InterestGraphError):
+    """A test whose answers the models were given."""
+
+    def __init__(self, place: str, *, num_pairs: int) -> None:
+        self.place = place
+        self.num_pairs = num_pairs
+        super().__init__(
+            f"{num_pairs} pair(s) that the test asks for are among {place} of the inputs: build the inputs as of the test's start, "
+            "or take known pairs out of the test"
+        )
+
+
 class EmbeddingSpaceError(InterestGraphError):
     """Two embedding spaces that must not be compared."""
 

@@ -13,6 +13,7 @@ import scipy.sparse as sp
 
 from benchmarks.published.protocols import Protocol
 from benchmarks.published.split import PublishedSplit, ages_of
+from ml.errors import KnownAnswersError
 from ml.evaluation.metrics import MetricArray
 from ml.evaluation.rankings import Scorer, popularity_order, rank_items
 from ml.graph.interest_graph import InterestGraph
@@ -118,6 +119,9 @@ def _question(
     num_users: int | None,
     rng: np.random.Generator,
 ) -> Question:
+    if history is None and known_UI.multiply(answer_UI).nnz:
+        # Sequences may come back to an item, which then counts as a miss; a set must not be asked for what is known.
+        raise KnownAnswersError("the known pairs", num_pairs=int(known_UI.multiply(answer_UI).nnz))
     user_index = np.flatnonzero(np.diff(answer_UI.indptr)).astype(np.int64)
     if num_users is not None and len(user_index) > num_users:
         user_index = np.sort(rng.choice(user_index, num_users, replace=False))

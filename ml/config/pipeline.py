@@ -6,7 +6,7 @@ one line with its unit; `docs/config.md` is generated from them.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Literal, Self
 
 import yaml
 from pydantic import (
@@ -256,7 +256,17 @@ class LightGCNConfig(ModelConfig):
 
 
 PooledModel = Literal[
-    "interest_gnn", "item_knn", "ease", "spectral_filter", "transitions", "text_only", "community_popularity", "popularity"
+    "interest_gnn",
+    "lightgcn",
+    "user_knn",
+    "item_knn",
+    "ease",
+    "ials",
+    "spectral_filter",
+    "transitions",
+    "text_only",
+    "community_popularity",
+    "popularity",
 ]
 
 
@@ -264,7 +274,7 @@ class HybridConfig(_Section):
     """Pooling several models and ordering what they agree on."""
 
     models: tuple[PooledModel, ...] = Field(
-        get_args(PooledModel),
+        ("interest_gnn", "item_knn", "ease", "spectral_filter", "transitions", "text_only", "community_popularity", "popularity"),
         min_length=1,
         description="models that are fitted and pooled; what each counts is learned on the validation slice",
     )

@@ -11,6 +11,7 @@ import numpy as np
 
 from ml.config.pipeline import EvaluationConfig
 from ml.errors import EvaluationError
+from ml.evaluation.leaks import require_unknown_answers
 from ml.evaluation.lists import mean_over_history, mean_over_lists, popularity_percentile, self_information
 from ml.evaluation.metrics import MetricArray, accuracy
 from ml.evaluation.rankings import popularity_order
@@ -40,7 +41,11 @@ class Exam:
 
     @classmethod
     def prepare(cls, *, inputs: ModelInputs, truth: Truth, config: EvaluationConfig) -> Self:
-        """Choose the test users (`max_test_users` of them, by seed); raises `EvaluationError` where there is none."""
+        """Choose the test users (`max_test_users` of them, by seed); raises `EvaluationError` where there is none.
+
+        Raises `KnownAnswersError` where the inputs hold an answer.
+        """
+        require_unknown_answers(inputs, relevant_UI=truth.relevant_UI)
         user_index = _test_users(truth, config=config)
         popularity = Popularity().fit(inputs, rng=np.random.default_rng(config.seed))
         likes_I = num_likes(inputs)

@@ -2,18 +2,20 @@
 
 `fit` learns from `ModelInputs`, `score` and `fold_in` return a dense block, `save` and `load`
 round-trip through a directory of safetensors and JSON. Ranking (seen items out,
-ties, blocks) is not a model's business: `ml.top_n`.
+ties, blocks) is not a model's business: `recommend` ranks for any.
 """
 
 from pathlib import Path
 from typing import ClassVar, Protocol, Self
 
 import numpy as np
+import scipy.sparse as sp
 
 from ml.errors import UnknownIdError
 from ml.ids import FloatArray, IntArray
 from ml.models.histories import Histories
 from ml.models.inputs import ModelInputs
+from ml.top_n import top_n
 
 
 class Recommender(Protocol):
@@ -66,3 +68,13 @@ def require_same_items(histories: Histories, *, num_items: int) -> None:
     """Raise `ValueError` for histories over another catalogue than that of fit; every `fold_in` calls it first."""
     if histories.positives_UI.shape[1] != num_items:
         raise ValueError(f"the histories are over {histories.positives_UI.shape[1]} items, the model knows {num_items}; use its vocabulary")
+
+
+def recommend(
+    model: Recommender, *, user_index: IntArray, met_UI: sp.csr_array, k: int, block_size: int = 256
+) -> tuple[IntArray, FloatArray]:
+    """The `k` best items of each user of fit that they have not met, best first, and their scores, each [B, k].
+
+    As `ml.top_n.top_n`, which says how ties go and what is left where items run out.
+    """
+    return top_n(model.score, user_index=user_index, excluded_UI=met_UI, k=k, block_size=block_size)

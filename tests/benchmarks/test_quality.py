@@ -11,6 +11,7 @@ from benchmarks.published.readers import SPLITS
 from benchmarks.published.split import PublishedSplit
 from benchmarks.report import Options
 from ml.models.ease import EASE
+from ml.models.hybrid.components import COMPONENTS
 from ml.models.popularity import Popularity
 
 
@@ -40,10 +41,12 @@ def test_what_does_not_fit_is_not_run_and_says_why() -> None:
 
 @pytest.mark.parametrize("name", SPLITS)
 def test_every_split_has_settled_settings(name: str) -> None:
-    timeless = ["popularity", "item_knn", "ease", "spectral_filter"]
-    recent = ["item_knn", "ease", "transitions"] if name in quality.TRANSITIONS else []
+    timeless = ["popularity", "user_knn", "item_knn", "ease", "ials", "spectral_filter"]
+    others = ["item_knn", "ease", "transitions"] if name in quality.TRANSITIONS else ["lightgcn"]
+    peers = ["implicit ALS", "implicit BPR", "cornac BPR"]
     models = list(quality.contestants(name))
-    assert [model.name for model in models] == timeless + recent
+    assert [model.name for model in models] == timeless + others + peers
+    assert set(quality.hybrid_models(name)) <= set(COMPONENTS)
     labels = [quality.labelled(model) for model in models]
     assert len(set(labels)) == len(labels), "rows of the table could not be told apart"
 

@@ -11,13 +11,16 @@ from ml.config.pipeline import ModelConfig
 from ml.models.community_popularity import CommunityPopularity
 from ml.models.ease import EASE
 from ml.models.gnn.interest_gnn import InterestGNN
+from ml.models.gnn.lightgcn import LightGCN
 from ml.models.hybrid.readings import Scale
+from ml.models.ials import IALS
 from ml.models.item_knn import ItemKNN
 from ml.models.popularity import Popularity
 from ml.models.recommender import Recommender
 from ml.models.spectral_filter import SpectralFilter
 from ml.models.text_only import TextOnly
 from ml.models.transitions import Transitions
+from ml.models.user_knn import UserKNN
 
 # Its weights are dense, and a release keeps them: 64 MB.
 EASE_ITEMS = 4000
@@ -35,6 +38,9 @@ class Component:
 
 COMPONENTS: Mapping[str, Component] = {
     InterestGNN.name: Component(InterestGNN, InterestGNN, "logit"),
+    LightGCN.name: Component(LightGCN, lambda _: LightGCN(), "logit"),
+    UserKNN.name: Component(UserKNN, lambda _: UserKNN(), "weight"),
+    IALS.name: Component(IALS, lambda _: IALS(), "weight"),
     ItemKNN.name: Component(ItemKNN, lambda _: ItemKNN(), "weight"),
     EASE.name: Component(EASE, lambda _: EASE(max_items=EASE_ITEMS), "weight"),
     SpectralFilter.name: Component(SpectralFilter, lambda _: SpectralFilter(num_vectors=SPECTRAL_VECTORS), "weight"),

@@ -13,8 +13,7 @@ import pytest
 
 from ml.errors import UnknownIdError
 from ml.models.inputs import ModelInputs
-from ml.models.recommender import Recommender
-from ml.top_n import top_n
+from ml.models.recommender import Recommender, recommend
 from tests.ml.models.worlds import awkward_world, make_inputs, relabelled, two_tastes
 
 
@@ -24,7 +23,7 @@ def everyone(inputs: ModelInputs) -> np.ndarray:
 
 def rank(model: Recommender, inputs: ModelInputs, *, k: int, user_index: np.ndarray | None = None) -> np.ndarray:
     user_index = everyone(inputs) if user_index is None else user_index
-    return top_n(model.score, user_index=user_index, excluded_UI=inputs.seen_UI, k=k, block_size=5)[0]
+    return recommend(model, user_index=user_index, met_UI=inputs.seen_UI, k=k, block_size=5)[0]
 
 
 class RecommenderContract:
