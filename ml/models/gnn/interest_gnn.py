@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 import torch
 
@@ -30,6 +31,7 @@ from ml.ranking.factors import Factors
 _CONFIG = "config/"
 _RELATION = "relation_weight/"
 _NETWORK = "network"
+_TEXT_MEAN = "text_mean"
 
 
 class InterestGNN(VectorRecommender[ModelConfig]):
@@ -51,6 +53,7 @@ class InterestGNN(VectorRecommender[ModelConfig]):
         self.relation_weights: dict[str, float] = {}
         self.network_state: NetworkState | None = None
         self._text_mean_F: FloatArray | None = None
+        self._projection_FD: FloatArray | None = None
 
     def fit(
         self,
@@ -87,7 +90,8 @@ class InterestGNN(VectorRecommender[ModelConfig]):
         network = self._fit(build, inputs, rng=rng, validation=validation, checkpoints=kept, progress=progress, after_epoch=after_epoch)
         self.relation_weights = network.propagation.named_weights()
         self.network_state = NetworkState.of(network, vocabularies=inputs.graph.vocabularies)
-        self._text_mean_F = text_mean(inputs.text_ID)
+        if self.propagation.is_linear:
+            self._text_mean_F, self._projection_FD = text_mean(inputs.text_ID), self.network_state.arrays[PROJECTION]
         return self
 
     def embed_items(self, text_NF: FloatArray) -> FloatArray:
@@ -96,12 +100,16 @@ class InterestGNN(VectorRecommender[ModelConfig]):
         The same vector as such an item had had at fit; scored without popularity. Raises `ReleaseError`
         for a model saved without its network, `ValueError` for texts of another space.
         """
-        if self.network_state is None or self._text_mean_F is None:
-            raise ReleaseError(f"this {self.name} was not fitted, or saved before new items could be embedded; fit and save it again")
-        projection_FD = self.network_state.arrays[PROJECTION]
-        if text_NF.shape[1] != len(projection_FD):
-            raise ValueError(f"the texts have {text_NF.shape[1]} dimensions, the model knows {len(projection_FD)}; use its text model")
-        return unit_rows(centered(text_NF, mean_F=self._text_mean_F).astype(np.float64) @ projection_FD)
+        if self._projection_FD is None or self._text_mean_F is None:
+            raise ReleaseError(
+                f"this {self.name} cannot embed new items: it was not fitted, or saved before it could, or its layers are not linear; "
+                "fit it with the items in its catalogue"
+            )
+        if text_NF.shape[1] != len(self._projection_FD):
+            raise ValueError(
+                f"the texts have {text_NF.shape[1]} dimensions, the model knows {len(self._projection_FD)}; use its text model"
+            )
+        return unit_rows(centered(text_NF, mean_F=self._text_mean_F).astype(np.float64) @ self._projection_FD)
 
     @property
     def factors(self) -> Factors:
@@ -113,8 +121,7 @@ class InterestGNN(VectorRecommender[ModelConfig]):
         """Write the final vectors and settings, which score, and the network's state, which a later fit starts from."""
         chosen = {f"{_CONFIG}{key}": value for key, value in self.chosen_config.model_dump().items()}
         weights = {f"{_RELATION}{name}": weight for name, weight in self.relation_weights.items()}
-        text_mean = {} if self._text_mean_F is None else {"text_mean": self._text_mean_F}
-        save_model(directory, name=self.name, parameters=chosen | weights, arrays=self._arrays() | text_mean)
+        save_model(directory, name=self.name, parameters=chosen | weights, arrays=self._arrays() | self._text_arrays())
         if self.network_state is not None:
             self.network_state.save(directory / _NETWORK)
 
@@ -129,5 +136,12 @@ class InterestGNN(VectorRecommender[ModelConfig]):
         model._read_arrays(arrays)
         model.relation_weights = {name: float(weight) for name, weight in below(parameters, _RELATION).items()}
         model.network_state = NetworkState.load(directory / _NETWORK) if (directory / _NETWORK).exists() else None
-        model._text_mean_F = arrays["text_mean"].astype(np.float32, copy=False) if "text_mean" in arrays else None
+        if _TEXT_MEAN in arrays:
+            model._text_mean_F, model._projection_FD = (arrays[name].astype(np.float32, copy=False) for name in (_TEXT_MEAN, PROJECTION))
         return model
+
+    def _text_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
+        """What embeds new items, by name; it outlives the network's state."""
+        if self._text_mean_F is None or self._projection_FD is None:
+            return {}
+        return {_TEXT_MEAN: self._text_mean_F, PROJECTION: self._projection_FD}

@@ -8,7 +8,7 @@ of a matrix. Shapes: S sources, T targets, L layers, R relations, D embedding si
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,8 @@ class Propagation(nn.Module):
     """What `InterestNetwork` asks of the part in its middle, which can be exchanged: this module's, `sage`'s, `gat`'s."""
 
     relations: tuple[Relation, ...]
+    # Whether a node without an edge keeps its own vector's direction.
+    is_linear: ClassVar[bool] = False
 
     @classmethod
     def of(cls, relations: Sequence[Relation], *, config: ModelConfig) -> Self:
@@ -53,6 +55,8 @@ class Propagation(nn.Module):
 
 class TypedPropagation(Propagation):
     """`x_target <- sum over relations of sign x weight x Â x_source`, layer by layer; returns the layers' mean."""
+
+    is_linear: ClassVar[bool] = True
 
     def __init__(self, relations: Sequence[Relation], *, num_layers: int, side_weight: float) -> None:
         """Behaviour starts at weight 1, every other relation at `side_weight` (above 0)."""

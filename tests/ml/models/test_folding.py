@@ -19,6 +19,7 @@ from ml.models.gnn.interest_gnn import InterestGNN
 from ml.models.gnn.lightgcn import LightGCN
 from ml.models.gnn.network import InterestNetwork
 from ml.models.gnn.relations import likes
+from ml.models.gnn.sage import GraphSAGE
 from ml.models.gnn.vector_recommender import VectorRecommender
 from ml.models.inputs import ModelInputs
 from ml.models.storage import load_model, save_model
@@ -114,6 +115,16 @@ def test_items_without_text_have_no_vector_and_none_gives_none() -> None:
         InterestGNN(GNN).embed_items(np.zeros((1, 3), dtype=np.float32))
 
 
+def test_new_items_are_embedded_between_full_fits_too_and_refused_where_layers_are_not_linear() -> None:
+    inputs = newcomers()
+    model = InterestGNN(GNN).fit(inputs, rng=np.random.default_rng(3))
+    before_2D = model.embed_items(inputs.text_ID[16:])
+    model.network_state = None
+    np.testing.assert_array_equal(model.embed_items(inputs.text_ID[16:]), before_2D)
+    with pytest.raises(ReleaseError, match="layers are not linear"):
+        GraphSAGE(GNN).fit(inputs, rng=np.random.default_rng(3)).embed_items(inputs.text_ID)
+
+
 def test_a_model_saved_before_there_were_messages_scores_but_says_that_it_folds_nobody_in(tmp_path: Path) -> None:
     inputs = newcomers()
     model = InterestGNN(GNN).fit(inputs, rng=np.random.default_rng(3))
@@ -125,7 +136,7 @@ def test_a_model_saved_before_there_were_messages_scores_but_says_that_it_folds_
     np.testing.assert_array_equal(found.score(everyone(inputs)), model.score(everyone(inputs)))
     with pytest.raises(ReleaseError, match="fit and save it again"):
         found.fold_in(inputs.histories)
-    with pytest.raises(ReleaseError, match="fit and save it again"):
+    with pytest.raises(ReleaseError, match="with the items in its catalogue"):
         found.embed_items(inputs.text_ID)
 
 
