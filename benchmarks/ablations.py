@@ -18,7 +18,7 @@ import scipy.sparse as sp
 
 from benchmarks.program import real_dataset_files
 from benchmarks.published.questions import withhold
-from benchmarks.report import Options, Row, parse_options, publish
+from benchmarks.report import Options, Row, asked, parse_options, publish
 from benchmarks.windows import MOST_WINDOWS, View, Window, fit_hybrid, interval, tables_of, tested_users, windows_of
 from ml.config import PipelineConfig
 from ml.evaluation.harness import evaluate
@@ -90,10 +90,11 @@ def main(options: Options) -> None:
     """Measure every set that is here; quick: the bundled sample alone, one window."""
     rows: list[Row] = []
     timed: dict[str, Path | None] = {"shop": None} | ({} if options.quick else real_dataset_files(TIMED_SETS))
-    for name, dataset_file in timed.items():
+    for name, dataset_file in asked(timed, options=options).items():
         windows = windows_of(tables_of(dataset_file), measure=measure, most=1 if options.quick else MOST_WINDOWS)
         rows += _rows(name, windows, protocol="one clock")
-    for name, dataset_file in ({} if options.quick else real_dataset_files(TIMELESS_SETS)).items():
+    timeless = {} if options.quick else real_dataset_files(TIMELESS_SETS)
+    for name, dataset_file in asked(timeless, options=options).items():
         rows += _rows(name, [measure_withheld(tables_of(dataset_file), PipelineConfig())], protocol="a fifth withheld")
     publish("ablations", rows, options=options, notes=["lost: ndcg@10 of the full hybrid minus without the part, paired by user, 95%"])
 

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import scipy.sparse as sp
 
 from benchmarks.program import real_dataset_files
-from benchmarks.report import Options, Row, parse_options, publish
+from benchmarks.report import Options, Row, asked, parse_options, publish
 from benchmarks.windows import fit_hybrid, tables_of
 from ml.config import PipelineConfig
 from ml.evaluation.intervals import bootstrap_means, percentile_interval
@@ -44,7 +44,7 @@ def main(options: Options) -> None:
     """Both experiments on every set that is here; quick: the bundled sample alone."""
     rows: list[Row] = []
     sets: dict[str, Path | None] = {"shop": None} | ({} if options.quick else real_dataset_files(REAL_SETS))
-    for name, dataset_file in sets.items():
+    for name, dataset_file in asked(sets, options=options).items():
         tables = tables_of(dataset_file)
         rows += [{"data set": name, **row} for row in (*cold_items(tables), *cold_users(tables))]
     publish(

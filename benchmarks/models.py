@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.program import real_dataset_files
 from benchmarks.published.peers import PEERS, Factors
-from benchmarks.report import Cost, Options, Row, costed, parse_options, publish
+from benchmarks.report import Cost, Options, Row, asked, costed, parse_options, publish
 from benchmarks.windows import MOST_WINDOWS, Window, fit_hybrid, interval, tables_of, tested_users, windows_of
 from ml.config import PipelineConfig
 from ml.evaluation.harness import evaluate
@@ -35,7 +35,7 @@ def main(options: Options) -> None:
     """Measure every set and publish the table; quick: the bundled sample alone, one window."""
     real: dict[str, Path | None] = {} if options.quick else {**real_dataset_files(REAL_SETS)}
     rows: list[Row] = []
-    for name, dataset_file in ({"shop": None} | real).items():
+    for name, dataset_file in asked({"shop": None} | real, options=options).items():
         rows += _rows(name, windows_of(tables_of(dataset_file), measure=_measure, most=1 if options.quick else MOST_WINDOWS))
     notes = [
         "intervals: 95%, bootstrap over users; minus popularity, ours minus it: ndcg@10, paired by user",

@@ -15,11 +15,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 
 Value = str | int | float | bool | None
 Row = Mapping[str, Value]
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,11 @@ def parse_options(description: str | None, arguments: Sequence[str] | None = Non
     parser.add_argument("--only", nargs="*", default=(), metavar="NAME", help="data sets to measure, where the benchmark has several")
     found = parser.parse_args(arguments)
     return Options(quick=found.quick, json_path=found.json, only=tuple(found.only))
+
+
+def asked(sets: Mapping[str, Found], *, options: Options) -> dict[str, Found]:
+    """The data sets that `--only` names, all of them where it names none."""
+    return {name: found for name, found in sets.items() if not options.only or name in options.only}
 
 
 @contextmanager
