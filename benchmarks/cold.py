@@ -70,7 +70,7 @@ def cold_items(tables: TrainingTables) -> Iterator[Row]:
     ours = fit_hybrid(hidden, split=split, inputs=inputs, config=config)
     models: dict[str, Recommender] = {ours.name: ours} | ours.stages() | {TextOnly.name: TextOnly().fit(inputs, rng=rng)}
     for name, model in models.items():
-        for asked, relevant_I, offered_I in (
+        for question, relevant_I, offered_I in (
             ("cold items, whole catalogue", is_cold_I, np.ones_like(is_cold_I)),
             ("cold items, among cold ones", is_cold_I, is_cold_I),
             ("warm items, whole catalogue", ~is_cold_I, np.ones_like(is_cold_I)),
@@ -81,7 +81,7 @@ def cold_items(tables: TrainingTables) -> Iterator[Row]:
             if len(user_index):
                 scores_TI = model.score(user_index)
                 recall_T = _recall(scores_TI, met_TI=inputs.seen_UI[user_index], relevant_TI=relevant_UI[user_index], offered_I=offered_I)
-                yield {"asked": asked, "model": name, "users": len(user_index), "recall": _interval(recall_T)}
+                yield {"asked": question, "model": name, "users": len(user_index), "recall": _interval(recall_T)}
 
 
 def cold_users(tables: TrainingTables) -> Iterator[Row]:
