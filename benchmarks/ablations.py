@@ -145,6 +145,8 @@ def without_pairs(tables: TrainingTables, pairs_UI: sp.csr_array, *, inputs: Mod
     user_N = inputs.users.positions(tables.interactions.column("user_id"))
     item_N = inputs.items.positions(tables.interactions.column("item_id"))
     is_kept_N = np.asarray(pairs_UI[user_N, item_N] == 0).reshape(-1)
+    if tables.text_interests.num_rows:
+        raise ValueError("users wrote of items here, which would tell of withheld pairs; withhold only where nobody wrote anything")
     if len(np.unique(user_N[is_kept_N])) != len(np.unique(user_N)):
         raise ValueError("somebody has no interaction left; withhold a share that leaves everybody one")
     return replace(tables, interactions=tables.interactions.filter(pa.array(is_kept_N)))

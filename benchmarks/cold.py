@@ -9,6 +9,7 @@ python -m benchmarks.cold [--quick] [--json FILE]
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,12 @@ def cold_items(tables: TrainingTables) -> Iterator[Row]:
     met = tables.interactions
     is_before = pc.less(met.column("last_event_at"), split.test_start)
     is_training_of_cold = pc.and_(pc.is_in(met.column("item_id"), value_set=cold_ids), is_before)
-    hidden = replace(tables, interactions=met.filter(pc.invert(is_training_of_cold)))
+    hidden = replace(
+        tables,
+        interactions=met.filter(pc.invert(is_training_of_cold)),
+        text_interests=_not_about(tables.text_interests, cold_ids, before=split.test_start),
+        review_signals=_not_about(tables.review_signals, cold_ids, before=split.test_start),
+    )
     inputs = hidden.inputs(config=config, as_of=split.test_start)
     truth = held_out(hidden.interactions, inputs=inputs, start=split.test_start, end=split.end)
     is_cold_I = np.zeros(len(inputs.items), dtype=bool)
@@ -82,6 +88,14 @@ def cold_items(tables: TrainingTables) -> Iterator[Row]:
                 scores_TI = model.score(user_index)
                 recall_T = _recall(scores_TI, met_TI=inputs.seen_UI[user_index], relevant_TI=relevant_UI[user_index], offered_I=offered_I)
                 yield {"asked": question, "model": name, "users": len(user_index), "recall": _interval(recall_T)}
+
+
+def _not_about(table: pa.Table | None, item_ids: pa.Array, *, before: datetime) -> pa.Table | None:
+    """Without what was written about these items before a moment: words about an item are a meeting too."""
+    if table is None:
+        return None
+    is_about = pc.and_(pc.is_in(table.column("item_id"), value_set=item_ids), pc.less(table.column("event_at"), before))
+    return table.filter(pc.invert(is_about))
 
 
 def cold_users(tables: TrainingTables) -> Iterator[Row]:
@@ -132,7 +146,7 @@ class Newcomers:
 
 def _newcomers(tables: TrainingTables, *, inputs: ModelInputs, is_new: pa.ChunkedArray, config: PipelineConfig) -> Newcomers:
     whole = replace(tables, interactions=tables.interactions.filter(is_new))
-    end = pc.max(tables.interactions.column("last_event_at")).as_py()
+    end = pc.max(tables.interactions.column("last_event_at")).as_py() + timedelta(microseconds=1)
     theirs = whole.inputs(config=config, as_of=end)
     assert theirs.items == inputs.items  # noqa: S101  (one catalogue)
     enough = np.flatnonzero(np.diff(theirs.positives_UI.indptr) > max(FIRST_LIKES)).astype(np.int64)

@@ -25,6 +25,7 @@ REAL_SETS = {
     "musical-instruments": "amazon-musical-instruments-reviews",
     "retailrocket": "retailrocket-multibehavior",
     "lastfm": "lastfm-kg",
+    "bookcrossing": "bookcrossing-kg",
     "goodbooks": "goodbooks-10k-v1",
 }
 

@@ -7,6 +7,7 @@ validation parts. Sets are found by INTEREST_GRAPH_DATA or beside the checkout; 
 python -m benchmarks.quality [--quick] [--json FILE]
 """
 
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -111,13 +112,11 @@ def measure(split: PublishedSplit, *, num_users: int | None) -> Iterator[Row]:
     vectors_ID = read_item_vectors(split.name)
     question = final(split, num_users=num_users, rng=_rng())
     for model in contestants(split.name):
-        yield _row(split, question=question, model=model)
-        _tell(split.name, model)
+        yield _told(_row(split, question=question, model=model))
     with costed() as fitting:
         hybrid = _chosen_hybrid(split, vectors_ID=vectors_ID)
         hybrid.fit(_known(question, vectors_ID), rng=_rng())
-    yield _figures(split, question=question, model=hybrid, fitting=fitting)
-    _tell(split.name, hybrid)
+    yield _told(_figures(split, question=question, model=hybrid, fitting=fitting))
 
 
 def contestants(name: str) -> Iterator[Contestant]:
@@ -167,7 +166,7 @@ def _chosen_hybrid(split: PublishedSplit, *, vectors_ID: FloatArray | None) -> H
     config = HybridConfig(list_length=split.protocol.judged_length, max_trees=HybridConfig().max_trees if vectors_ID is not None else 0)
     tuned = Hybrid(hybrid_models(split.name), config=config)
     tuned.fit(_known(rehearsed, vectors_ID), rng=_rng(), validation_UI=asked_UI)
-    _tell(split.name, tuned)
+    print(dict(tuned.choices.opinions), *tuned.choices.stages, sep="\n", file=sys.stderr, flush=True)
     return Hybrid(hybrid_models(split.name), config=config, choices=tuned.choices)
 
 
@@ -181,10 +180,10 @@ def labelled(model: Contestant) -> str:
     return model.name if recency is None else f"{model.name}, half-life {recency.half_life:g} {recency.unit}"
 
 
-def _tell(split: str, model: Contestant) -> None:
-    """Progress, on the error stream: a full run takes the better part of an hour."""
-    weights = {name: round(opinion.weight, 3) for name, opinion in model.choices.opinions.items()} if isinstance(model, Hybrid) else ""
-    print(f"{split}: {labelled(model)} {weights}", file=sys.stderr, flush=True)
+def _told(row: Row) -> Row:
+    """The row, told on the error stream too: a full run takes the better part of an hour, and a test is asked once."""
+    print(json.dumps(dict(row)), file=sys.stderr, flush=True)
+    return row
 
 
 def _most_items() -> int:

@@ -18,6 +18,8 @@ Progress = Callable[[int, int], None]
 
 # Groups of fewer items than this save less than looking at them costs.
 _MIN_GROUP = 4
+# Rows that are searched whole at once, where more items tie than a list has room for.
+_TIED_ROWS = 32
 
 
 def top_n(
@@ -36,7 +38,7 @@ def top_n(
     returns is not written into. Row u of `excluded_UI` (shape [all users, I]) marks
     with non-zeros what user u must not get; nobody gets items at False in `allowed_I`. Equal scores
     go to the lower item position. Where fewer than `k` items are left, a row ends in item -1, score -inf.
-    Memory is two blocks of `block_size` x I. Raises `ValueError` for a `k` or
+    Memory is some three blocks of `block_size` x I. Raises `ValueError` for a `k` or
     `block_size` below 1, for scores of another shape or not finite and for a mask of another shape.
     """
     require_sizes(k=k, block_size=block_size)
@@ -112,8 +114,11 @@ def _best_of_groups(scores_BI: FloatArray, *, num_groups: int, k: int) -> tuple[
     items_BK = np.take_along_axis(items_BS, places_BK, axis=1)
     # Where groups tie at the limit and so do items, one left out may hold a lower position.
     again_B = (np.count_nonzero(maxima_BG >= limit_B1, axis=1) > k) & (best_BK[:, -1] == limit_B1[:, 0])
-    if again_B.any():
-        items_BK[again_B], best_BK[again_B] = first_largest(scores_BI[again_B], limit_B1=limit_B1[again_B], k=k)
+    # A row of ties needs some 40 bytes a cell: a few rows at a time.
+    again_T = np.flatnonzero(again_B)
+    for start in range(0, len(again_T), _TIED_ROWS):
+        rows = again_T[start : start + _TIED_ROWS]
+        items_BK[rows], best_BK[rows] = first_largest(scores_BI[rows], limit_B1=limit_B1[rows], k=k)
     return items_BK, best_BK
 
 

@@ -3,6 +3,7 @@
 What an epoch does is the trainer's business; `ml.models.gnn.fitting` and `ml.finetuning.trainer` hold one each.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Protocol
@@ -110,6 +111,8 @@ class _Course:
 
     def add(self, epoch: Epoch, network: nn.Module) -> None:
         self.history.append(epoch)
+        if epoch.validation is not None and not math.isfinite(epoch.validation):
+            raise ArithmeticError(f"the validation figure of epoch {epoch.number} is {epoch.validation}: training has diverged")
         if epoch.validation is None:
             self.best = epoch.number
         elif self.best_figure is None or epoch.validation > self.best_figure:

@@ -159,7 +159,9 @@ def _weighted_edges(table: pa.Table, *, edge_type: EdgeType, vocabularies: dict[
 def _knowledge_edges(knowledge_graph: pa.Table, *, vocabularies: dict[str, Vocabulary]) -> dict[EdgeType, Edges]:
     edges = {}
     grouped = rows_by_edge_type(knowledge_graph, source_type="head_type", relation="relation", target_type="tail_type")
-    for edge_type, triples in grouped:
+    for given, triples in grouped:
+        # A given relation of the name of one that is made here is another relation.
+        edge_type = EdgeType(given.source, f"given_{given.relation}", given.target) if given in (SIMILAR, WITHIN) else given
         if edge_type == FRIEND:
             edges[FRIEND] = _friend_edges(triples, users=vocabularies["user"])
             continue

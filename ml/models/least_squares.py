@@ -62,7 +62,12 @@ def _solve_block(targets_TD: Tensor, target_BP: Tensor, weight_BP: Tensor, *, pr
     weighed_BPD = near_BPD * weight_BP[:, :, None]
     system_BDD = torch.baddbmm(prior_DD[None], weighed_BPD.transpose(1, 2), near_BPD)
     system_BDD.diagonal(dim1=1, dim2=2).add_(penalty_B[:, None])
-    factor_BDD = torch.linalg.cholesky(system_BDD)
+    factor_BDD, failed_B = torch.linalg.cholesky_ex(system_BDD)
+    if failed_B.any():
+        raise ValueError(
+            f"{int((failed_B != 0).sum())} of {len(failed_B)} least squares have no solution in {system_BDD.dtype}: the ridge is too small "
+            "for what is liked; raise regularization, or unobserved_weight"
+        )
     solved_BD: Vectors = torch.cholesky_solve(weighed_BPD.sum(dim=1)[:, :, None], factor_BDD)[:, :, 0].numpy()
     return solved_BD
 

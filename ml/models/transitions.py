@@ -22,13 +22,17 @@ from ml.models.storage import load_model, save_model, sparse_from_arrays, sparse
 
 Weights = npt.NDArray[np.float64]
 
+# Pairs counted at once, some 40 bytes each: what bounds memory.
+_BLOCK_PAIRS = 20_000_000
+
 
 class Transitions:
     """From item i to item j: (pairs of i before j + `backward` x pairs of j before i) / (sqrt(likes of i x likes of j) + shrinkage).
 
     A pair counts gap^-`gap_power`, the gap being how many likes lie between plus 1, and half of it after each `gap_half_life_days`
     between the two; times the user's credibility. Likes of one instant have no order: a pair of them counts half each way, with
-    a gap of 1. Where nobody knows the ages this is so of all pairs, and scores are `ItemKNN`'s but for a factor.
+    a gap of 1, as far as the window reaches, which goes by item among them. Where nobody knows the ages, or nobody's likes differ in
+    age, this is so of all pairs, and scores are `ItemKNN`'s but for a factor.
     """
 
     name: ClassVar[str] = "transitions"
@@ -66,12 +70,25 @@ class Transitions:
         """Count the transitions; `rng` is not needed."""
         histories = inputs.histories
         credible_UI = credible_pairs(histories.liked_UI, inputs)
-        forward_II = self._unordered(histories, credible_UI) if histories.age_UI is None else self._forward(histories, credible_UI)
-        both_II = sp.csr_array(forward_II + self.backward * forward_II.T)
         likes_I = np.asarray(credible_UI.sum(axis=0, dtype=np.float64))
-        self._next_II = strongest(_similarity(both_II, likes_I=likes_I, shrinkage=self.shrinkage), num_kept=self.num_neighbors)
+        rows = [
+            strongest(_similarity(both_BI, first=first, likes_I=likes_I, shrinkage=self.shrinkage), num_kept=self.num_neighbors)
+            for first, both_BI in self._both_ways(histories, credible_UI)
+        ]
+        self._next_II = sp.csr_array(sp.vstack(rows, format="csr")) if rows else sp.csr_array((0, 0), dtype=np.float32)
         self._weighted_UI = histories.weighted(self.recency)
         return self
+
+    def _both_ways(self, histories: Histories, credible_UI: sp.csr_array) -> Iterator[tuple[int, sp.csr_array]]:
+        """The first item of a block, and forward plus `backward` x backward weights of its rows, [items of the block, I]."""
+        num_items = credible_UI.shape[1]
+        is_ordered = histories.age_UI is not None and _is_anywhere_ordered(histories)
+        for first, last in _item_blocks(credible_UI, window=self.window if is_ordered else num_items):
+            if is_ordered:
+                yield first, self._ordered(histories, credible_UI, first=first, last=last)
+            else:
+                shared_BI = histories.liked_UI[:, first:last].T.astype(np.float64) @ credible_UI
+                yield first, sp.csr_array(shared_BI) * (0.5 * (1.0 + self.backward))
 
     def score(self, user_index: IntArray) -> FloatArray:
         """Summed similarity from what the user liked, recent likes more, 0 where nothing leads, shape [B, I]."""
@@ -87,22 +104,22 @@ class Transitions:
         scores_BI: FloatArray = (weighted_BI @ self._next_II).toarray()
         return scores_BI
 
-    def _unordered(self, histories: Histories, credible_UI: sp.csr_array) -> sp.csr_array:
-        """Half of what users like both, shape [I, I]."""
-        return sp.csr_array(histories.liked_UI.T.astype(np.float64) @ credible_UI) * 0.5
-
-    def _forward(self, histories: Histories, credible_UI: sp.csr_array) -> sp.csr_array:
-        """The weight of i before j, summed over users, shape [I, I]."""
+    def _ordered(self, histories: Histories, credible_UI: sp.csr_array, *, first: int, last: int) -> sp.csr_array:
+        """As `_both_ways`, from the order of likes: pairs with an end in the block, each seen from that end."""
         user_E, ago_E, age_E = histories.user_index, histories.items_ago, histories.ages
-        shape = (credible_UI.shape[1],) * 2
-        ordered_II, tied_II = (sp.csr_array(shape, dtype=np.float64) for _ in range(2))
+        item_E = credible_UI.indices
+        found_BI = sp.csr_array((last - first, credible_UI.shape[1]), dtype=np.float64)
         for older_P, newer_P in _pairs(np.lexsort((-age_E, user_E)), user_E=user_E, window=self.window):
-            gap_P = ago_E[older_P] - ago_E[newer_P]
-            weight_P = credible_UI.data[newer_P] * self._decayed(gap_P, days_P=age_E[older_P] - age_E[newer_P])
-            ends_2P = credible_UI.indices[np.stack([older_P, newer_P])]
-            ordered_II += sp.csr_array((weight_P * (gap_P > 0), ends_2P), shape=shape)
-            tied_II += sp.csr_array((weight_P * (gap_P == 0), ends_2P), shape=shape)
-        return ordered_II + 0.5 * (tied_II + tied_II.T)
+            for from_P, to_P, way in ((older_P, newer_P, 1.0), (newer_P, older_P, self.backward)):
+                here = (item_E[from_P] >= first) & (item_E[from_P] < last)
+                start_P, end_P = from_P[here], to_P[here]
+                gap_P = np.abs(ago_E[start_P] - ago_E[end_P])
+                weight_P = credible_UI.data[start_P] * self._decayed(gap_P, days_P=np.abs(age_E[start_P] - age_E[end_P]))
+                # Likes of one instant have no order: half each way.
+                weight_P *= np.where(gap_P > 0, way, 0.5 * (1.0 + self.backward))
+                entries = (weight_P, (item_E[start_P] - first, item_E[end_P]))
+                found_BI += sp.csr_array(entries, shape=found_BI.shape)
+        return found_BI
 
     def _decayed(self, gap_P: IntArray, *, days_P: Weights) -> Weights:
         """What pairs this far apart count, in (0, 1], shape [P]."""
@@ -164,10 +181,25 @@ def _pairs(oldest_first_E: IntArray, *, user_E: IntArray, window: int) -> Iterat
         yield older_P[is_of_one_user_P], newer_P[is_of_one_user_P]
 
 
-def _similarity(both_II: sp.csr_array, *, likes_I: Weights, shrinkage: float) -> sp.csr_array:
-    """The class's formula without its diagonal, entries above 0 only, shape [I, I]."""
-    found_II = sp.coo_array(both_II)
-    row_P, column_P = found_II.coords
-    similarity_P = found_II.data / (np.sqrt(likes_I[row_P] * likes_I[column_P]) + shrinkage)
-    kept_P = (row_P != column_P) & (similarity_P > 0)
-    return sp.csr_array((similarity_P[kept_P], (row_P[kept_P], column_P[kept_P])), shape=both_II.shape)
+def _similarity(both_BI: sp.csr_array, *, first: int, likes_I: Weights, shrinkage: float) -> sp.csr_array:
+    """The class's formula for the rows from item `first` on, without its diagonal, entries above 0 only, [items of the block, I]."""
+    found_BI = sp.coo_array(both_BI)
+    row_P, column_P = found_BI.coords
+    similarity_P = found_BI.data / (np.sqrt(likes_I[first + row_P] * likes_I[column_P]) + shrinkage)
+    kept_P = (first + row_P != column_P) & (similarity_P > 0)
+    return sp.csr_array((similarity_P[kept_P], (row_P[kept_P], column_P[kept_P])), shape=both_BI.shape)
+
+
+def _is_anywhere_ordered(histories: Histories) -> bool:
+    """Whether anybody's likes are of more than one instant."""
+    return bool((histories.items_ago > 1).any())
+
+
+def _item_blocks(credible_UI: sp.csr_array, *, window: int) -> Iterator[tuple[int, int]]:
+    """First items and ends of blocks whose pairs are `_BLOCK_PAIRS` or fewer, or a single item each."""
+    count_U = np.diff(credible_UI.indptr)
+    partners_E = np.repeat(np.minimum(count_U, 2 * window), count_U)
+    pairs_I = np.bincount(credible_UI.indices, weights=partners_E, minlength=credible_UI.shape[1])
+    block_I = (np.cumsum(pairs_I) // _BLOCK_PAIRS).astype(np.int64)
+    starts = np.flatnonzero(np.diff(block_I, prepend=-1))
+    yield from zip(starts.tolist(), [*starts[1:].tolist(), len(block_I)], strict=True)

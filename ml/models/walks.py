@@ -22,6 +22,7 @@ class WalkGraph:
     neighbor_E: Tensor
     running_E: Tensor
     key_E: Tensor
+    weighted_degree_N: Tensor
 
     @classmethod
     def of(cls, weight_NN: sp.csr_array) -> Self:
@@ -30,18 +31,15 @@ class WalkGraph:
         matrix_NN.sort_indices()
         start_N, neighbor_E = (torch.from_numpy(array.astype(np.int64)) for array in (matrix_NN.indptr, matrix_NN.indices))
         row_E = torch.repeat_interleave(torch.arange(len(start_N) - 1), start_N.diff())
-        return cls(start_N, neighbor_E, torch.from_numpy(np.cumsum(matrix_NN.data)), row_E * (len(start_N) - 1) + neighbor_E)
+        degree_N = np.asarray(matrix_NN.sum(axis=1), dtype=np.float64).reshape(-1)
+        # Each row of sum 1: in one running sum over weights as they are, faint ones would be rounded away.
+        running_E = np.cumsum(matrix_NN.data / degree_N[row_E.numpy()])
+        return cls(start_N, neighbor_E, torch.from_numpy(running_E), row_E * (len(start_N) - 1) + neighbor_E, torch.from_numpy(degree_N))
 
     @property
     def connected(self) -> Tensor:
         """Nodes with an edge, ascending."""
         return torch.nonzero(self.start_N.diff()).reshape(-1)
-
-    @property
-    def weighted_degree_N(self) -> Tensor:
-        """Sum of a node's weights, shape [N]."""
-        upto_N = torch.cat([torch.zeros(1, dtype=torch.float64), self.running_E])[self.start_N]
-        return upto_N.diff()
 
     def are_joined(self, left_W: Tensor, right_W: Tensor) -> Tensor:
         """Whether an edge joins each pair, shape [W]."""

@@ -36,6 +36,8 @@ def top_n_vectors(
     """
     require_sizes(k=k, block_size=block_size)
     require_mask(allowed_I, num_items=len(factors.items_ID))
+    if len(user_index) and not 0 <= user_index.min() <= user_index.max() < len(factors.users_UD):
+        raise ValueError(f"user positions must be 0 to {len(factors.users_UD) - 1}, not {user_index.min()} to {user_index.max()}")
     if excluded_UI.shape != (len(factors.users_UD), len(factors.items_ID)):
         raise ValueError(f"excluded_UI has shape {excluded_UI.shape}, expected {(len(factors.users_UD), len(factors.items_ID))}")
     kept_I = np.arange(len(factors.items_ID)) if allowed_I is None else np.flatnonzero(allowed_I)

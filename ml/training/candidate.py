@@ -116,8 +116,8 @@ def train_candidate(
 ) -> TrainingOutcome:
     """Fit a candidate on what was known at `as_of`, if that can be cut into training, validation and test.
 
-    `last_full_fit` is the candidate to start from; without one that trained, and where late events
-    have moved its test behind ours, everything is fitted from nothing. With `checkpoints` (a folder)
+    `last_full_fit` is the candidate to start from; without one that trained, where late events
+    have moved its test behind ours, and where other models are pooled, everything is fitted from nothing. With `checkpoints` (a folder)
     a fit that was killed goes on where it was, to the same bits.
     """
     try:
@@ -125,9 +125,14 @@ def train_candidate(
     except EvaluationError as error:
         return NoCandidate(str(error))
     trainer = _Trainer(tables, config, checkpoints, progress)
-    if isinstance(last_full_fit, Candidate) and last_full_fit.evaluated.as_of <= split.test_start:
+    if isinstance(last_full_fit, Candidate) and _can_start_from(last_full_fit, config=config, split=split):
         return trainer.warm(last_full_fit, split=split, as_of=as_of)
     return trainer.full(split=split, as_of=as_of)
+
+
+def _can_start_from(last: Candidate, *, config: PipelineConfig, split: TimeSplit) -> bool:
+    """Whether it knows nothing of this test, and pooled the same models."""
+    return last.evaluated.as_of <= split.test_start and set(last.released.model.models) == set(config.hybrid.models)
 
 
 @dataclass(frozen=True)

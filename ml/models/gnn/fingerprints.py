@@ -25,11 +25,11 @@ Named = tuple[str, Any]
 def fingerprint_of(
     inputs: ModelInputs,
     *,
+    model: str,
     config: ModelConfig,
     rng: np.random.Generator,
     validation_UI: sp.csr_array | None = None,
     start: NetworkState | None = None,
-    model: str = "interest_gnn",
 ) -> str:
     """sha256 over every argument of a fit of the `model` of that name; `rng` is read, not drawn from."""
     settings = _settings(config, rng) | {"model": model}

@@ -92,7 +92,9 @@ class LightGCN(VectorRecommender[LightGCNConfig]):
         checkpoints: Path | None = None,
     ) -> Self:
         """Train for `config.epochs`; validation, checkpoints and reproducibility are as in `InterestGNN.fit`."""
-        kept = checkpoints_of(checkpoints, lambda: fingerprint_of(inputs, config=self.config, rng=rng, validation_UI=validation_UI))
+        kept = checkpoints_of(
+            checkpoints, lambda: fingerprint_of(inputs, model=self.name, config=self.config, rng=rng, validation_UI=validation_UI)
+        )
         validation = None if validation_UI is None else Validation.prepare(validation_UI, seen_UI=inputs.seen_UI, rng=rng)
         likes_UI = likes(inputs, power=self.config.edge_weight_power)
         self._fit(

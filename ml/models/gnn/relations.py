@@ -4,17 +4,20 @@ Weights are normalised per relation here, so that no relation drowns another by 
 how much each counts is learned in `propagation`. Shapes: S sources, T targets, U users, I items.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from ml.graph.edge_types import BEHAVIOUR, DISLIKED, INTERACTED, SYMMETRIC
+from ml.graph.edge_types import BEHAVIOUR, DISLIKED, INTERACTED, SIMILAR, SYMMETRIC, WITHIN
 from ml.graph.interest_graph import EdgeType
 from ml.models.adjacency import normalize_symmetric, to_torch
 from ml.models.inputs import ModelInputs
+
+# Relations that the graph makes itself, by name.
+MADE: Mapping[str, EdgeType] = {found.relation: found for found in (SIMILAR, WITHIN)}
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,14 @@ def relations_of(
     return tuple(
         relation
         for edge_type, weight_ST in relation_weights(inputs, edge_weight_power=edge_weight_power)
-        if edge_type.relation not in excluded
+        if not _is_excluded(edge_type, excluded)
         for relation in _both_ways(edge_type, weight_ST, device)
     )
+
+
+def _is_excluded(edge_type: EdgeType, excluded: Collection[str]) -> bool:
+    """By name; of a name that the graph makes itself only that type, since a given relation may be called the same."""
+    return edge_type.relation in excluded and MADE.get(edge_type.relation, edge_type) == edge_type
 
 
 def relation_weights(inputs: ModelInputs, *, edge_weight_power: float) -> Iterator[tuple[EdgeType, sp.csr_array]]:

@@ -21,14 +21,14 @@ from ml.models.gnn.vector_recommender import log_popularity
 from ml.models.histories import Histories
 from ml.models.inputs import ModelInputs
 from ml.models.storage import sparse_from_arrays, sparse_to_arrays
-from ml.ranking.sparse_rows import unit_rows, values_at
+from ml.ranking.sparse_rows import unit_rows
 
 CATEGORY_PREFIX = "category:"
 # Days that stand for never: of an item nobody liked, or a history without order.
 NEVER_DAYS = 3650.0
-# Steps of the shortest path from user to item that are told apart; more are as good as none.
-FARTHEST = 5.0
-_MATRICES = ("about", "categories", "members", "liked")
+# Steps from a user over what they like: to an item of the same interest, to one of the same community, and beyond both.
+THROUGH_INTEREST, WITHIN_COMMUNITY, FARTHEST = 3.0, 4.0, 5.0
+_MATRICES = ("about", "categories", "members")
 
 NAMES = (
     "text similarity",
@@ -55,7 +55,6 @@ class Affinities:
     about_IT: sp.csr_array
     categories_IT: sp.csr_array
     member_IC: sp.csr_array
-    liked_UI: sp.csr_array
     per_item: Mapping[str, FloatArray]
 
     @classmethod
@@ -71,7 +70,6 @@ class Affinities:
             about_IT=about_IT,
             categories_IT=sp.csr_array(about_IT @ sp.diags_array(is_category_T.astype(np.float32)), dtype=np.float32),
             member_IC=membership(communities_of(inputs.graph, resolution=1.0, seed=0)["item"]),
-            liked_UI=inputs.histories.liked_UI,
             per_item=_per_item(inputs),
         )
 
@@ -79,17 +77,19 @@ class Affinities:
     def nothing(cls) -> Self:
         """Of no item, before a fit."""
         empty = sp.csr_array((0, 0), dtype=np.float32)
-        return cls(np.zeros((0, 0), dtype=np.float32), empty, empty, empty, empty, {})
+        return cls(np.zeros((0, 0), dtype=np.float32), empty, empty, empty, {})
 
     def features(self, histories: Histories, *, row_P: IntArray, item_P: IntArray) -> FloatArray:
         """Columns `NAMES` of pairs of a row of `histories` and an item, shape [P, F]; nan where nothing is known."""
+        overlap_P = _overlap(histories, self.about_IT, row_P, item_P)
+        community_P = self._community_affinity(histories, row_P, item_P)
         columns = {
             "text similarity": self._text_similarity(histories, row_P, item_P),
-            "interest overlap": _overlap(histories, self.about_IT, row_P, item_P),
+            "interest overlap": overlap_P,
             "category affinity": _overlap(histories, self.categories_IT, row_P, item_P),
-            "community affinity": self._community_affinity(histories, row_P, item_P),
+            "community affinity": community_P,
             "price distance": self._price_distance(histories, row_P, item_P),
-            "graph distance": self._distance(histories, row_P, item_P),
+            "graph distance": np.select([overlap_P > 0, community_P > 0], [THROUGH_INTEREST, WITHIN_COMMUNITY], FARTHEST),
             "likes of the user": np.log1p(np.diff(histories.positives_UI.indptr))[row_P],
             "days since the user's last like": _last_like(histories)[row_P],
         }
@@ -97,7 +97,7 @@ class Affinities:
         return np.stack([columns[name] for name in NAMES], axis=1).astype(np.float32)
 
     def _text_similarity(self, histories: Histories, row_P: IntArray, item_P: IntArray) -> FloatArray:
-        profile_BD = _unit(histories.positives_UI @ self.text_ID)
+        profile_BD = _unit(histories.positives_UI.astype(np.float64) @ self.text_ID)
         return np.asarray(np.einsum("pd,pd->p", profile_BD[row_P], self.text_ID[item_P]), dtype=np.float32)
 
     def _community_affinity(self, histories: Histories, row_P: IntArray, item_P: IntArray) -> FloatArray:
@@ -109,31 +109,25 @@ class Affinities:
         """How far the log price is from the mean of those the user likes; nan where either is unknown."""
         log_price_I = self.per_item["log price"]
         known_I = np.isfinite(log_price_I)
-        weight_BI = histories.positives_UI @ sp.diags_array(known_I.astype(np.float32))
+        weight_BI = histories.positives_UI.astype(np.float64) @ sp.diags_array(known_I.astype(np.float64))
         total_B = weight_BI.sum(axis=1)
         mean_B = np.divide(weight_BI @ np.where(known_I, log_price_I, 0.0), total_B, out=np.full(len(total_B), np.nan), where=total_B > 0)
         return np.asarray(np.abs(log_price_I[item_P] - mean_B[row_P]), dtype=np.float32)
-
-    def _distance(self, histories: Histories, row_P: IntArray, item_P: IntArray) -> FloatArray:
-        """Edges on the shortest path: 3 through somebody who likes both or an interest of both, 5 where there is no such."""
-        liked_BI = histories.liked_UI
-        near_BI = (liked_BI @ self.liked_UI.T) @ self.liked_UI + (liked_BI @ self.about_IT) @ self.about_IT.T
-        return np.where(values_at(sp.csr_array(near_BI), rows=row_P, columns=item_P) > 0, 3.0, FARTHEST).astype(np.float32)
 
     def to_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """Everything as named arrays, for a model's file."""
         arrays: dict[str, npt.NDArray[np.generic]] = {f"item {name}": values_I for name, values_I in self.per_item.items()}
         arrays["text"] = self.text_ID
-        for prefix, matrix in zip(_MATRICES, (self.about_IT, self.categories_IT, self.member_IC, self.liked_UI), strict=True):
+        for prefix, matrix in zip(_MATRICES, (self.about_IT, self.categories_IT, self.member_IC), strict=True):
             arrays |= sparse_to_arrays(matrix, prefix=prefix)
         return arrays
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[np.generic]]) -> Self:
         """What `to_arrays` took apart."""
-        about_IT, categories_IT, member_IC, liked_UI = (sparse_from_arrays(arrays, prefix=prefix) for prefix in _MATRICES)
+        about_IT, categories_IT, member_IC = (sparse_from_arrays(arrays, prefix=prefix) for prefix in _MATRICES)
         per_item = {name.removeprefix("item "): array.astype(np.float32) for name, array in arrays.items() if name.startswith("item ")}
-        return cls(arrays["text"].astype(np.float32), about_IT, categories_IT, member_IC, liked_UI, per_item)
+        return cls(arrays["text"].astype(np.float32), about_IT, categories_IT, member_IC, per_item)
 
 
 def _per_item(inputs: ModelInputs) -> dict[str, FloatArray]:
@@ -177,7 +171,8 @@ def _last_like(histories: Histories) -> npt.NDArray[np.float64]:
 
 def _overlap(histories: Histories, about_IT: sp.csr_array, row_P: IntArray, item_P: IntArray) -> FloatArray:
     """Cosine of the interests of what a user likes, by weight, and an item's, shape [P]."""
-    profile_BT = unit_rows(sp.csr_array(histories.positives_UI @ about_IT))
+    # In float64: squares of likes long faded leave float32.
+    profile_BT = unit_rows(sp.csr_array(histories.positives_UI.astype(np.float64) @ about_IT))
     return np.asarray(profile_BT[row_P].multiply(about_IT[item_P]).sum(axis=1), dtype=np.float32).reshape(-1)
 
 

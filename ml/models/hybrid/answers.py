@@ -14,6 +14,9 @@ from ml.models.hybrid.affinities import Affinities
 from ml.models.hybrid.choices import Choices
 from ml.models.hybrid.pool import UNIFORM_SHARE, pooled
 
+# The log-lift of an item for which no model says anything, and a hair more.
+_NOTHING_SAID = np.log(UNIFORM_SHARE) + 1e-5
+
 
 def log_lift(probability: FloatArray, *, num_items: int) -> FloatArray:
     """Log of how many times likelier than by chance, a small uniform share mixed in so that none is impossible; any shape."""
@@ -22,14 +25,17 @@ def log_lift(probability: FloatArray, *, num_items: int) -> FloatArray:
 
 
 def candidate_pairs(lift_BI: FloatArray, *, met_BI: sp.csr_array, num_candidates: int) -> tuple[IntArray, IntArray]:
-    """Rows and items of each user's `num_candidates` items of largest lift that they have not met, ascending by row, each shape [P]."""
+    """Rows and items of each user's `num_candidates` items of largest lift that they have not met, ascending by row, each shape [P].
+
+    Items for which no model says anything are no candidates.
+    """
     kept = min(num_candidates, lift_BI.shape[1])
     cost_BI = -lift_BI
     cost_BI[met_BI.nonzero()] = np.inf
     item_BN = np.sort(np.argpartition(cost_BI, kept - 1, axis=1)[:, :kept], axis=1) if kept else np.zeros((len(cost_BI), 0), dtype=np.int64)
     row_P, item_P = np.repeat(np.arange(len(item_BN)), kept), item_BN.reshape(-1).astype(np.int64)
-    is_unmet_P = np.isfinite(cost_BI[row_P, item_P])
-    return row_P[is_unmet_P], item_P[is_unmet_P]
+    is_found_P = -cost_BI[row_P, item_P] > _NOTHING_SAID
+    return row_P[is_found_P], item_P[is_found_P]
 
 
 def pair_features(

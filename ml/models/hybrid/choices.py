@@ -4,7 +4,7 @@ A later fit on more data takes it over unchanged. Learning it is `choosing`.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from ml.models.hybrid.pool import Opinion
@@ -32,6 +32,11 @@ class Choices:
     intercept: float = 0.0
     ranker: Ranker | None = None
     stages: tuple[Stage, ...] = ()
+
+    def measured_in(self, units: Mapping[str, float]) -> "Choices":
+        """The same with every model's evidence measured in what a later fit found."""
+        opinions = {name: replace(opinion, reading=replace(opinion.reading, unit=units[name])) for name, opinion in self.opinions.items()}
+        return replace(self, opinions=opinions)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for a file."""

@@ -20,7 +20,7 @@ from ml.models.hybrid.answers import candidate_pairs, log_lift, ranked_lift
 from ml.models.hybrid.choices import Choices, Stage
 from ml.models.hybrid.pool import Opinion, pool_weights, pooled, sharpest
 from ml.models.hybrid.ranker import Pairs, Ranker, grow, trees_worth_growing
-from ml.models.hybrid.readings import Reading, Scale, unit_of
+from ml.models.hybrid.readings import Reading, Scale
 from ml.models.hybrid.tuning import Setting, Shown, best_setting
 from ml.models.validation import Validation
 
@@ -31,6 +31,8 @@ BLOCK_SIZE = 256
 LEAST_SLOPE = 0.05
 # Flatter than a model says, as it says, sharper.
 SHARPNESSES = (0.5, 0.75, 1.0, 1.5)
+# Users that weights are tuned on at most: a step looks at the candidates of each.
+TUNED_USERS = 2000
 AS_IT_SAYS = SHARPNESSES.index(1.0)
 POOL, RANKER = "pool", "ranker"
 
@@ -42,6 +44,7 @@ class Slice:
     validation: Validation
     scores: Scores
     scales: Mapping[str, Scale]
+    units: Mapping[str, float]
     histories: Histories
 
     def blocks(self) -> Iterator[tuple[IntArray, Mapping[str, FloatArray], sp.csr_array, sp.csr_array]]:
@@ -106,13 +109,11 @@ def _likeliest(found: Slice) -> tuple[dict[str, tuple[Reading, ...]], Setting]:
     Every user counts the same.
     """
     pieces: dict[str, list[Floats]] = {name: [] for name in found.scales}
-    units: dict[str, list[float]] = {name: [] for name in found.scales}
     importance: list[Floats] = []
     for _, scores, met_BI, liked_BI in found.blocks():
         like = liked_BI.nonzero()
         importance.append(1.0 / np.diff(liked_BI.indptr)[like[0]])
         for name, scale in found.scales.items():
-            units[name].append(unit_of(scores[name]))
             relative = [Reading(scale, sharpness).evidence(scores[name], met_BI=met_BI)[like] for sharpness in SHARPNESSES]
             pieces[name].append(np.stack(relative, axis=1).astype(np.float64))
     importance_E, num_items = np.concatenate(importance), found.validation.relevant_UI.shape[1]
@@ -120,7 +121,7 @@ def _likeliest(found: Slice) -> tuple[dict[str, tuple[Reading, ...]], Setting]:
     place = {name: sharpest(found_ES, importance_E=importance_E, num_items=num_items) for name, found_ES in by_model.items()}
     likelihood_EK = np.stack([by_model[name][:, place[name]] for name in by_model], axis=1)
     weight_K = pool_weights(likelihood_EK, importance_E=importance_E, num_items=num_items)
-    readings = {name: _readings(scale, unit=float(np.mean(units[name]))) for name, scale in found.scales.items()}
+    readings = {name: _readings(scale, unit=found.units[name]) for name, scale in found.scales.items()}
     return readings, Setting(tuple(weight_K.tolist()), tuple(place.values()))
 
 
@@ -160,10 +161,11 @@ def _by_reading(
 
 def _tuned(shown: Shown, *, readings: Mapping[str, Sequence[Reading]], start: Setting, k: int) -> tuple[dict[str, Opinion], list[Stage]]:
     """The pool that orders best, and the stages so far: every model alone, then the pool against the best of them."""
-    reached = best_setting(shown, start, others=[_as_they_are(shown, start)], k=k)
+    every = -(-len(shown.num_likes_V) // TUNED_USERS)
+    shown = shown.of(np.arange(len(shown.num_likes_V)) % every == 0)
+    reached, ndcg_V = best_setting(shown, start, others=[_as_they_are(shown, start)], k=k)
     alone = {name: shown.ndcg(shown.evidence_VNKS[:, :, place, AS_IT_SAYS], k=k) for place, name in enumerate(readings)}
     best = max(alone, key=lambda name: float(alone[name].mean()))
-    ndcg_V = shown.ndcg(shown.pooled(reached), k=k)
     stages = [
         _stage(name, alone_V, lead_V=alone_V - alone[best], is_kept=weight > 0)
         for (name, alone_V), weight in zip(alone.items(), reached.weight_K, strict=True)

@@ -17,6 +17,7 @@ import scipy.sparse as sp
 from ml.config.pipeline import HybridConfig, ModelConfig
 from ml.contracts.files import write_text
 from ml.epochs.course import Epoch, Progress
+from ml.errors import ConfigError
 from ml.ids import FloatArray, IntArray
 from ml.models.gnn.interest_gnn import InterestGNN
 from ml.models.gnn.network_state import NetworkState
@@ -26,6 +27,7 @@ from ml.models.hybrid.answers import calibrated, ranked_lift
 from ml.models.hybrid.choices import Choices
 from ml.models.hybrid.choosing import Slice, choose_all, equal_opinions
 from ml.models.hybrid.components import COMPONENTS
+from ml.models.hybrid.readings import unit_of
 from ml.models.inputs import ModelInputs
 from ml.models.recommender import Recommender, require_known_users, require_same_items
 from ml.models.storage import load_model, save_model, sparse_from_arrays, sparse_to_arrays
@@ -34,6 +36,8 @@ from ml.models.validation import Validation
 POOL_NAME = "hybrid_without_ranker"
 # Users answered at once: a block is held once per model.
 _BLOCK_SIZE = 256
+# Users whose scores say what a model's evidence is measured in.
+_UNIT_USERS = 256
 _CHOICES, _HISTORY, _AGE, _MET = "choices.json", "history", "age", "met"
 
 
@@ -50,6 +54,11 @@ class Hybrid:
         self.models = dict(models)
         self.config = config or HybridConfig()
         self.choices = choices or Choices(equal_opinions({name: COMPONENTS[name].scale for name in models}))
+        if set(self.choices.opinions) != set(models):
+            raise ConfigError(
+                f"choices are about {', '.join(self.choices.opinions)}, the models are {', '.join(models)}; "
+                "choose anew on a validation slice"
+            )
         self._histories = Histories(sp.csr_array((0, 0), dtype=np.float32))
         self._met_UI = sp.csr_array((0, 0), dtype=np.float32)
         self._affinities = Affinities.nothing()
@@ -107,15 +116,25 @@ class Hybrid:
             else:
                 model.fit(inputs, rng=own_rng)
         self._histories, self._met_UI, self._affinities = inputs.histories, inputs.seen_UI, Affinities.of(inputs)
+        units = self._units(np.random.default_rng(seed))
         if validation_UI is not None and validation_UI.nnz:
-            self.choices = self._choose(Validation.prepare(validation_UI, seen_UI=inputs.seen_UI, rng=rng), seed=seed % 2**31)
+            validation = Validation.prepare(validation_UI, seen_UI=inputs.seen_UI, rng=rng)
+            self.choices = self._choose(validation, units=units, seed=seed % 2**31)
+        self.choices = self.choices.measured_in(units)
         return self
 
-    def _choose(self, validation: Validation, *, seed: int) -> Choices:
+    def _units(self, rng: np.random.Generator) -> dict[str, float]:
+        """What each model's evidence is measured in: scores grow with the number of users, at a pace of their own."""
+        users = np.flatnonzero(np.diff(self._histories.positives_UI.indptr)).astype(np.int64)
+        sampled = np.sort(rng.choice(users, min(len(users), _UNIT_USERS), replace=False))
+        return {name: unit_of(model.score(sampled)) for name, model in self.models.items()}
+
+    def _choose(self, validation: Validation, *, units: Mapping[str, float], seed: int) -> Choices:
         found = Slice(
             validation=validation,
             scores=lambda user_index: {name: model.score(user_index) for name, model in self.models.items()},
             scales={name: COMPONENTS[name].scale for name in self.models},
+            units=units,
             histories=self._histories,
         )
         return choose_all(found, affinities=self._affinities, config=self.config, seed=seed)

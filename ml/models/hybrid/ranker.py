@@ -62,8 +62,8 @@ def grow(pairs: Pairs, *, names: Sequence[str], num_trees: int, config: HybridCo
 def trees_worth_growing(pairs: Pairs, *, config: HybridConfig, seed: int) -> tuple[int, Floats, Floats]:
     """How many trees order held-out users best, 0 where none beats the pool beyond doubt; NDCG with the best number and its lead, [V].
 
-    Users are dealt into four folds and each fold is ordered by trees grown on the others. Beyond doubt: by more than a
-    standard error of the paired difference.
+    Users are dealt into four folds and each fold is ordered by trees grown on the others. How many is chosen on two of the
+    folds; beyond doubt is by more than a standard error of the paired difference on the other two.
     """
     fold_V = np.random.default_rng(seed).permutation(len(pairs.num_likes_V)) % _FOLDS
     ndcg_CV = np.zeros((config.max_trees // config.tree_step + 1, len(fold_V)))
@@ -71,9 +71,12 @@ def trees_worth_growing(pairs: Pairs, *, config: HybridConfig, seed: int) -> tup
         learned, held_out = pairs.of(fold_V != fold), pairs.of(fold_V == fold)
         ndcg_CV[:, fold_V == fold] = _by_size(learned, held_out=held_out, config=config, seed=seed)[:, fold_V == fold]
     lead_CV = ndcg_CV - ndcg_CV[0]
-    best = int(np.argmax(lead_CV.mean(axis=1)))
-    doubt = lead_CV[best].std(ddof=1) / np.sqrt(len(fold_V)) if len(fold_V) > 1 else np.inf
-    return (best * config.tree_step if lead_CV[best].mean() > doubt else 0), ndcg_CV[best], lead_CV[best]
+    is_choosing_V = fold_V % 2 == 0
+    best = int(np.argmax(lead_CV[:, is_choosing_V].mean(axis=1))) if is_choosing_V.any() else 0
+    confirming = lead_CV[best, ~is_choosing_V]
+    doubt = confirming.std(ddof=1) / np.sqrt(len(confirming)) if len(confirming) > 1 else np.inf
+    is_worth_it = len(confirming) > 1 and confirming.mean() > doubt
+    return (best * config.tree_step if is_worth_it else 0), ndcg_CV[best], lead_CV[best]
 
 
 def _by_size(learned: Pairs, *, held_out: Pairs, config: HybridConfig, seed: int) -> Floats:

@@ -175,7 +175,7 @@ def test_the_fingerprint_moves_with_everything_that_determines_a_fit() -> None:
     assert start is not None
 
     def of(inputs: ModelInputs = inputs, **others: object) -> str:
-        return fingerprint_of(inputs, **({"config": CONFIG, "rng": np.random.default_rng(3)} | others))  # type: ignore[arg-type]
+        return fingerprint_of(inputs, **({"model": "interest_gnn", "config": CONFIG, "rng": np.random.default_rng(3)} | others))  # type: ignore[arg-type]
 
     likes_UI = inputs.positives_UI.copy()
     likes_UI.data[5] *= 1.0001

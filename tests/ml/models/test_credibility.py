@@ -39,5 +39,8 @@ def test_a_small_power_forgives_no_lie() -> None:
 
 def test_a_checkpoint_knows_who_was_believed() -> None:
     inputs = make_inputs(LIKED_UI)
-    prints = {fingerprint_of(found, config=ModelConfig(), rng=RNG) for found in (inputs, replace(inputs, credibility_U=HALF_BELIEVED))}
+    prints = {
+        fingerprint_of(found, model="interest_gnn", config=ModelConfig(), rng=RNG)
+        for found in (inputs, replace(inputs, credibility_U=HALF_BELIEVED))
+    }
     assert len(prints) == 2

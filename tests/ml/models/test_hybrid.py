@@ -7,6 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 from ml.config.pipeline import HybridConfig, ModelConfig
+from ml.errors import ConfigError
 from ml.models.hybrid.affinities import NAMES as AFFINITIES
 from ml.models.hybrid.answers import candidate_pairs, log_lift
 from ml.models.hybrid.choices import Choices
@@ -132,10 +133,62 @@ def test_ascent_finds_the_model_that_orders_and_stays_where_there_is_nothing_to_
     good_VN, bad_VN = is_liked_VN + 0.01 * rng.random((40, 10)), rng.random((40, 10))
     shown = Shown(np.stack([bad_VN, good_VN], axis=2)[..., None].astype(np.float32), is_liked_VN, is_liked_VN.sum(axis=1))
     start = Setting((0.95, 0.05), (0, 0))
-    reached = best_setting(shown, start, k=5)
+    reached, held_out_V = best_setting(shown, start, k=5)
     assert shown.ndcg(shown.pooled(reached), k=5).mean() > shown.ndcg(shown.pooled(start), k=5).mean() + 0.1
+    assert held_out_V.mean() > shown.ndcg(shown.pooled(start), k=5).mean() + 0.1
     nothing = replace(shown, is_liked_VN=np.zeros_like(is_liked_VN))
-    assert best_setting(nothing, start, others=[Setting((0.5, 0.5), (0, 0))], k=5) == start
+    assert best_setting(nothing, start, others=[Setting((0.5, 0.5), (0, 0))], k=5)[0] == start
+
+
+def test_weights_that_suit_the_users_they_were_climbed_on_alone_are_seldom_taken() -> None:
+    taken, leads = 0, []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        world = worth_nothing(rng, num_users=40)
+        start = Setting((0.94, *[0.01] * 6), (0,) * 7)
+        reached, _ = best_setting(world, start, k=5)
+        fresh = worth_nothing(rng, num_users=2000)
+        taken += reached != start
+        leads.append(fresh.ndcg(fresh.pooled(reached), k=5).mean() - fresh.ndcg(fresh.pooled(start), k=5).mean())
+    assert taken <= 4
+    assert np.mean(leads) > -0.01
+
+
+def worth_nothing(rng: np.random.Generator, *, num_users: int) -> Shown:
+    """One model that knows something and six of noise."""
+    is_liked_VN = np.arange(20) == rng.integers(20, size=num_users)[:, None]
+    good_VN = is_liked_VN * rng.random((num_users, 1)) + rng.random((num_users, 20))
+    evidence_VNK = np.concatenate([good_VN[..., None], rng.random((num_users, 20, 6))], axis=2)
+    return Shown(evidence_VNK[..., None].astype(np.float32), is_liked_VN, np.ones(num_users, dtype=np.int64))
+
+
+def test_choices_about_other_models_are_refused() -> None:
+    with pytest.raises(ConfigError, match="choose anew"):
+        Hybrid.of(HybridConfig(models=("item_knn", "ease")), model=GNN, choices=Choices({"item_knn": Opinion(Reading("weight"), 1.0)}))
+
+
+def test_who_nothing_is_said_of_has_no_candidates_for_a_ranker_to_order() -> None:
+    lift_BI = log_lift(np.array([[0.0, 0.0, 0.0], [0.0, 0.6, 0.4]], dtype=np.float32), num_items=3)
+    row_P, item_P = candidate_pairs(lift_BI, met_BI=sp.csr_array((2, 3)), num_candidates=3)
+    assert list(zip(row_P.tolist(), item_P.tolist(), strict=True)) == [(1, 1), (1, 2)]
+
+
+def test_evidence_is_measured_anew_at_every_fit() -> None:
+    few = make_inputs(np.kron(np.eye(2), np.ones((3, 4))))
+    many = make_inputs(np.kron(np.eye(2), np.ones((30, 4))))
+    reading = Reading("weight", is_relative=False)
+    choices = Choices({"item_knn": Opinion(reading, 0.5), "popularity": Opinion(reading, 0.5)})
+    units = [
+        {
+            name: opinion.reading.unit
+            for name, opinion in Hybrid.of(HybridConfig(models=("item_knn", "popularity")), model=GNN, choices=choices)
+            .fit(inputs, rng=np.random.default_rng(1))
+            .choices.opinions.items()
+        }
+        for inputs in (few, many)
+    ]
+    assert units[1]["popularity"] == 10 * units[0]["popularity"]
+    assert units[1]["item_knn"] < 10 * units[0]["item_knn"]
 
 
 def test_no_tree_is_grown_on_chance() -> None:
@@ -182,7 +235,7 @@ def test_choices_of_an_earlier_fit_are_kept_by_a_later_one() -> None:
     inputs, _ = two_tastes()
     choices = Choices({"item_knn": Opinion(Reading("weight", 1.5), 1.0)}, slope=0.5, intercept=-1.0)
     model = Hybrid.of(HybridConfig(models=("item_knn",)), model=GNN, choices=choices).fit(inputs, rng=np.random.default_rng(1))
-    assert model.choices == choices
+    assert model.choices == choices.measured_in({"item_knn": model.choices.opinions["item_knn"].reading.unit})
 
 
 def test_the_pool_stands_beside_the_ranker_in_a_trial() -> None:

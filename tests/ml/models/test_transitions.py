@@ -226,3 +226,23 @@ def test_settings_without_meaning_are_refused(arguments: dict[str, float]) -> No
 def test_a_gap_half_life_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="gap_half_life_days"):
         Transitions(gap_half_life_days=0.0)
+
+
+def test_blocks_of_items_give_what_all_at_once_do(monkeypatch) -> None:
+    inputs = awkward_world()
+    whole = Transitions().fit(inputs, rng=np.random.default_rng(1)).score(everyone(inputs))
+    unordered = Transitions().fit(replace(inputs, age_UI=None), rng=np.random.default_rng(1)).score(everyone(inputs))
+    monkeypatch.setattr("ml.models.transitions._BLOCK_PAIRS", 7)
+    np.testing.assert_allclose(Transitions().fit(inputs, rng=np.random.default_rng(1)).score(everyone(inputs)), whole, rtol=1e-6)
+    again = Transitions().fit(replace(inputs, age_UI=None), rng=np.random.default_rng(1)).score(everyone(inputs))
+    np.testing.assert_allclose(again, unordered, rtol=1e-6)
+
+
+def test_likes_that_are_all_of_one_instant_are_as_likes_without_ages() -> None:
+    inputs = make_inputs(np.ones((3, 70)))
+    tied = replace(inputs, age_UI=sp.csr_array(np.ones((3, 70), dtype=np.float32)))
+    scores = [
+        Transitions(recency=None).fit(found, rng=np.random.default_rng(1)).score(everyone(inputs))
+        for found in (tied, replace(inputs, age_UI=None))
+    ]
+    np.testing.assert_array_equal(*scores)
