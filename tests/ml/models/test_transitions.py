@@ -15,8 +15,8 @@ from ml.models.item_knn import ItemKNN
 from ml.models.recommender import Recommender
 from ml.models.spectral_filter import SpectralFilter
 from ml.models.transitions import Transitions
-from tests.ml.models.recommender_contract import RecommenderContract
-from tests.ml.models.worlds import make_inputs
+from tests.ml.models.recommender_contract import RecommenderContract, everyone
+from tests.ml.models.worlds import awkward_world, make_inputs
 
 RNG = np.random.default_rng(0)
 
