@@ -32,7 +32,7 @@ LEAST_SLOPE = 0.05
 # Flatter than a model says, as it says, sharper.
 SHARPNESSES = (0.5, 0.75, 1.0, 1.5)
 # Users that weights are tuned on at most: a step looks at the candidates of each.
-TUNED_USERS = 2000
+TUNED_USERS = 4000
 AS_IT_SAYS = SHARPNESSES.index(1.0)
 POOL, RANKER = "pool", "ranker"
 
