@@ -48,7 +48,7 @@ def scope(tmp_path, profile) -> Scope:
     """The world of two tastes as the tables of a finished day."""
     dataset = SimpleNamespace(name="tastes", start=at(0).date())
     found = Scope(dataset, DatasetHome(tmp_path / "home", "tastes"), load_profile(profile))
-    tables = two_tastes()
+    tables = two_tastes(num_users=400)  # enough that a gain of three trials is beyond doubt
     for day in days_through(dataset.start, LAST):
         rows = tables.interactions
         found.store.write(CONTRACTS["interactions"], rows.filter(pc.equal(rows.column("day"), pa.scalar(day))), day=day)

@@ -13,11 +13,11 @@ NUM_USERS, NUM_ITEMS, NUM_DAYS = 40, 24, 20
 END = at(NUM_DAYS)
 
 
-def two_tastes(seed: int = 3) -> TrainingTables:
+def two_tastes(seed: int = 3, *, num_users: int = NUM_USERS) -> TrainingTables:
     """Even users like even items, odd users odd ones; every item is as popular as its twin."""
     rng = np.random.default_rng(seed)
     rows = []
-    for user in range(NUM_USERS):
+    for user in range(num_users):
         liked = rng.permutation(np.arange(user % 2, NUM_ITEMS, 2))[:9]
         days = np.sort(rng.uniform(0, NUM_DAYS - 0.01, len(liked)))
         rows += [(f"u{user:02}", f"i{item:02}", 1.0, float(day)) for item, day in zip(liked, days, strict=True)]
