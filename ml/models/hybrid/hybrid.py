@@ -115,11 +115,16 @@ class Hybrid:
                 model.fit(inputs, rng=own_rng, validation_UI=validation_UI, progress=progress, start=start, checkpoints=checkpoints)
             else:
                 model.fit(inputs, rng=own_rng)
-        self._histories, self._met_UI, self._affinities = inputs.histories, inputs.seen_UI, Affinities.of(inputs)
+        self._histories, self._met_UI = inputs.histories, inputs.seen_UI
+        is_choosing = validation_UI is not None and validation_UI.nnz > 0
+        self._affinities = Affinities.of(inputs) if is_choosing or self.choices.ranker else Affinities.nothing()
         units = self._units(np.random.default_rng(seed))
-        if validation_UI is not None and validation_UI.nnz:
+        if is_choosing:
             validation = Validation.prepare(validation_UI, seen_UI=inputs.seen_UI, rng=rng)
             self.choices = self._choose(validation, units=units, seed=seed % 2**31)
+        if not self.choices.ranker:
+            # Only a ranker reads them; a release need not carry them.
+            self._affinities = Affinities.nothing()
         self.choices = self.choices.measured_in(units)
         return self
 

@@ -7,6 +7,7 @@ is not grown. Shapes: P candidate pairs in order of user, F features, V users.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import lightgbm as lgb
 import numpy as np
@@ -42,13 +43,18 @@ class Ranker:
     trees: str
     names: tuple[str, ...]
 
+    @cached_property
+    def _booster(self) -> lgb.Booster:
+        # Read once: every block of users asks it.
+        return lgb.Booster(model_str=self.trees)
+
     def correction(self, features_PF: FloatArray) -> FloatArray:
         """What is added to the pool's log-lift, shape [P]."""
-        return np.asarray(lgb.Booster(model_str=self.trees).predict(features_PF, raw_score=True, num_threads=1), dtype=np.float32)
+        return np.asarray(self._booster.predict(features_PF, raw_score=True, num_threads=1), dtype=np.float32)
 
     def importance(self) -> dict[str, float]:
         """Share of the trees' gain that each feature brought, largest first."""
-        gain_F = lgb.Booster(model_str=self.trees).feature_importance("gain")
+        gain_F = self._booster.feature_importance("gain")
         share_F = gain_F / max(gain_F.sum(), 1e-12)
         return {self.names[place]: float(share_F[place]) for place in np.argsort(-share_F, kind="stable")}
 
