@@ -14,6 +14,7 @@ from benchmarks.report import data_folder
 from ml.config.pipeline import TextConfig
 from ml.ids import FloatArray
 from ml.text.encoder import load_encoder
+from ml.unit_rows import unit_rows
 
 Reader = Callable[[Path], FloatArray]
 
@@ -32,7 +33,7 @@ def read_attributes(folder: Path) -> FloatArray:
     attribute_index = np.concatenate(list(attributes.values())).astype(np.int64)
     has_IA = np.zeros((max(attributes) + 1, attribute_index.max() + 1), dtype=np.float32)
     has_IA[item_index, attribute_index] = 1.0
-    return _unit_rows(has_IA * np.log(len(has_IA) / np.maximum(has_IA.sum(axis=0), 1.0)))
+    return unit_rows(has_IA * np.log(len(has_IA) / np.maximum(has_IA.sum(axis=0), 1.0)))
 
 
 def read_texts(folder: Path) -> FloatArray:
@@ -43,12 +44,7 @@ def read_texts(folder: Path) -> FloatArray:
         said = dict(line.rstrip("\n").split("\t", 1) for line in handle if line.split("\t", 1)[0] in index)
     texts = [said.get(item_id, "") for item_id in sorted(index, key=index.__getitem__)]
     vectors_ID = load_encoder(TextConfig(device="cpu")).encode(texts).vectors_ND
-    return _unit_rows(vectors_ID - vectors_ID.mean(axis=0))
-
-
-def _unit_rows(vectors_ID: FloatArray) -> FloatArray:
-    length_I = np.linalg.norm(vectors_ID, axis=1, keepdims=True)
-    return (vectors_ID / np.where(length_I > 0, length_I, 1.0)).astype(np.float32)
+    return unit_rows(vectors_ID - vectors_ID.mean(axis=0))
 
 
 ITEMS: dict[str, Reader] = {"s3rec-beauty": read_attributes, "s3rec-sports": read_attributes, "amazon-scientific-text": read_texts}

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from ml.ids import FloatArray, IntArray
 from ml.models.histories import Histories, Recency
 from ml.models.inputs import ModelInputs
 from ml.models.recommender import require_known_users, require_same_items
 from ml.models.storage import load_model, save_model
+from ml.unit_rows import unit_rows
 
 
 class TextOnly:
@@ -33,7 +33,7 @@ class TextOnly:
 
     def fit(self, inputs: ModelInputs, *, rng: np.random.Generator) -> Self:  # noqa: ARG002
         """Average the texts; `rng` is not needed."""
-        self._text_ID = _unit_rows(inputs.text_ID)
+        self._text_ID = unit_rows(inputs.text_ID)
         self._profile_UD = self._profiles(inputs.histories)
         return self
 
@@ -49,7 +49,7 @@ class TextOnly:
 
     def _profiles(self, histories: Histories) -> FloatArray:
         weight_BI = histories.positives_UI if self.recency is None else histories.weighted(self.recency)
-        return _unit_rows(weight_BI.astype(np.float64) @ self._text_ID)
+        return unit_rows(weight_BI.astype(np.float64) @ self._text_ID)
 
     def save(self, directory: Path) -> None:
         """Write item texts' and users' vectors."""
@@ -68,11 +68,3 @@ class TextOnly:
         model._text_ID = arrays["text"].astype(np.float32, copy=False)
         model._profile_UD = arrays["profile"].astype(np.float32, copy=False)
         return model
-
-
-def _unit_rows(matrix_ND: npt.NDArray[np.floating]) -> FloatArray:
-    """Rows at length 1, rows of zeros as they are, float32."""
-    length_N = np.linalg.norm(matrix_ND, axis=1, keepdims=True)
-    unit_ND = np.zeros(matrix_ND.shape, dtype=np.float64)
-    np.divide(matrix_ND, length_N, out=unit_ND, where=length_N > 0)
-    return unit_ND.astype(np.float32)

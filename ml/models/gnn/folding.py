@@ -10,6 +10,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from ml.ids import FloatArray
+from ml.unit_rows import unit_rows
 
 Matrix = npt.NDArray[np.floating]
 
@@ -25,12 +26,6 @@ def folding_messages(told_ID: FloatArray, *, likes_UI: sp.csr_array, user_vector
     degree_I = np.asarray(likes_UI.sum(axis=0, dtype=np.float64)).reshape(-1)
     messages_ID = told_ID / np.sqrt(np.where(degree_I > 0, degree_I, 1.0))[:, None]
     return np.asarray(messages_ID @ _map_to(user_vectors_UD, unit_rows(likes_UI @ messages_ID)), dtype=np.float32)
-
-
-def unit_rows(matrix_ND: Matrix) -> FloatArray:
-    """Rows at length 1, rows of zeros as they are, float32."""
-    length_N1 = np.linalg.norm(matrix_ND, axis=1, keepdims=True)
-    return np.asarray(matrix_ND / np.where(length_N1 > 0, length_N1, 1.0), dtype=np.float32)
 
 
 def _map_to(vectors_ND: FloatArray, from_ND: FloatArray) -> Matrix:

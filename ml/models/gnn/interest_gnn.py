@@ -17,7 +17,6 @@ from ml.epochs.course import AfterEpoch, Progress
 from ml.errors import ReleaseError
 from ml.ids import FloatArray
 from ml.models.gnn.fingerprints import fingerprint_of
-from ml.models.gnn.folding import unit_rows
 from ml.models.gnn.network import InterestNetwork
 from ml.models.gnn.network_state import PROJECTION, NetworkState, start_from
 from ml.models.gnn.propagation import Propagation, TypedPropagation
@@ -27,6 +26,7 @@ from ml.models.spectral import centered, text_mean
 from ml.models.storage import load_model, save_model
 from ml.models.validation import Validation
 from ml.ranking.factors import Factors
+from ml.unit_rows import unit_rows
 
 _CONFIG = "config/"
 _RELATION = "relation_weight/"

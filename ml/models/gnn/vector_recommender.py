@@ -19,7 +19,7 @@ from ml.errors import ReleaseError
 from ml.ids import FloatArray, IntArray
 from ml.models.device import resolve_device
 from ml.models.gnn.fitting import train
-from ml.models.gnn.folding import folding_messages, unit_rows
+from ml.models.gnn.folding import folding_messages
 from ml.models.gnn.node_network import NodeNetwork
 from ml.models.gnn.own_negatives import own_negatives
 from ml.models.gnn.propagation import Vectors
@@ -30,6 +30,7 @@ from ml.models.inputs import ModelInputs
 from ml.models.recommender import require_known_users, require_same_items
 from ml.models.storage import Arrays
 from ml.models.validation import Validation, choose
+from ml.unit_rows import unit_rows
 
 # Multiples of the configured popularity correction that are tried on the validation slice.
 _FACTORS = (0.0, 0.25, 0.5, 0.75, 1.25, 1.5, 2.0)

@@ -22,6 +22,7 @@ from ml.models.histories import Histories
 from ml.models.inputs import ModelInputs
 from ml.models.storage import sparse_from_arrays, sparse_to_arrays
 from ml.ranking.sparse_rows import unit_rows
+from ml.unit_rows import unit_rows as dense_unit_rows
 
 CATEGORY_PREFIX = "category:"
 # Days that stand for never: of an item nobody liked, or a history without order.
@@ -66,7 +67,7 @@ class Affinities:
             np.asarray(pc.starts_with(interests.ids, CATEGORY_PREFIX), dtype=np.float32) if interests else np.zeros(0, np.float32)
         )
         return cls(
-            text_ID=_unit(inputs.text_ID),
+            text_ID=dense_unit_rows(inputs.text_ID),
             about_IT=about_IT,
             categories_IT=sp.csr_array(about_IT @ sp.diags_array(is_category_T.astype(np.float32)), dtype=np.float32),
             member_IC=membership(communities_of(inputs.graph, resolution=1.0, seed=0)["item"]),
@@ -97,7 +98,7 @@ class Affinities:
         return np.stack([columns[name] for name in NAMES], axis=1).astype(np.float32)
 
     def _text_similarity(self, histories: Histories, row_P: IntArray, item_P: IntArray) -> FloatArray:
-        profile_BD = _unit(histories.positives_UI.astype(np.float64) @ self.text_ID)
+        profile_BD = dense_unit_rows(histories.positives_UI.astype(np.float64) @ self.text_ID)
         return np.asarray(np.einsum("pd,pd->p", profile_BD[row_P], self.text_ID[item_P]), dtype=np.float32)
 
     def _community_affinity(self, histories: Histories, row_P: IntArray, item_P: IntArray) -> FloatArray:
@@ -174,8 +175,3 @@ def _overlap(histories: Histories, about_IT: sp.csr_array, row_P: IntArray, item
     # In float64: squares of likes long faded leave float32.
     profile_BT = unit_rows(sp.csr_array(histories.positives_UI.astype(np.float64) @ about_IT))
     return np.asarray(profile_BT[row_P].multiply(about_IT[item_P]).sum(axis=1), dtype=np.float32).reshape(-1)
-
-
-def _unit(vectors_ND: npt.NDArray[np.floating]) -> FloatArray:
-    length_N1 = np.linalg.norm(vectors_ND, axis=1, keepdims=True)
-    return (vectors_ND / np.where(length_N1 > 0, length_N1, 1.0)).astype(np.float32)
