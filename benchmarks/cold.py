@@ -17,11 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.sparse as sp
 
+from benchmarks.intervals import with_interval
 from benchmarks.program import real_dataset_files
 from benchmarks.report import Options, Row, asked, parse_options, publish
 from benchmarks.windows import fit_hybrid, tables_of
 from ml.config import PipelineConfig
-from ml.evaluation.intervals import bootstrap_means, percentile_interval
 from ml.evaluation.metrics import MetricArray
 from ml.evaluation.split import global_time_split
 from ml.evaluation.truth import held_out
@@ -87,7 +87,7 @@ def cold_items(tables: TrainingTables) -> Iterator[Row]:
             if len(user_index):
                 scores_TI = model.score(user_index)
                 recall_T = _recall(scores_TI, met_TI=inputs.seen_UI[user_index], relevant_TI=relevant_UI[user_index], offered_I=offered_I)
-                yield {"asked": question, "model": name, "users": len(user_index), "recall": _interval(recall_T)}
+                yield {"asked": question, "model": name, "users": len(user_index), "recall": with_interval(recall_T)}
 
 
 def _not_about(table: pa.Table | None, item_ids: pa.Array, *, before: datetime) -> pa.Table | None:
@@ -121,7 +121,7 @@ def cold_users(tables: TrainingTables) -> Iterator[Row]:
         for name, model in models.items():
             everything_I = np.ones(len(inputs.items), dtype=bool)
             recall_T = _recall(model.fold_in(first), met_TI=first.liked_UI, relevant_TI=later_UI, offered_I=everything_I)
-            yield {"asked": f"new users, {num_first} likes", "model": name, "users": len(first), "recall": _interval(recall_T)}
+            yield {"asked": f"new users, {num_first} likes", "model": name, "users": len(first), "recall": with_interval(recall_T)}
 
 
 @dataclass(frozen=True)
@@ -165,13 +165,6 @@ def _recall(scores_TI: FloatArray, *, met_TI: sp.csr_array, relevant_TI: sp.csr_
     best_TK: IntArray = np.argsort(cost_TI, axis=1, kind="stable")[:, :LIST_LENGTH]
     hits_T = np.take_along_axis(relevant_TI.toarray() != 0, best_TK, axis=1).sum(axis=1)
     return np.asarray(hits_T / np.diff(relevant_TI.indptr), dtype=np.float64)
-
-
-def _interval(values_T: MetricArray) -> str:
-    config = PipelineConfig().evaluation
-    means = bootstrap_means(values_T[:, None], num_bootstrap=config.num_bootstrap, rng=np.random.default_rng(config.seed))
-    low, high = percentile_interval(means, confidence=config.confidence)
-    return f"{values_T.mean():.4f} ({low[0]:.4f} to {high[0]:.4f})"
 
 
 if __name__ == "__main__":

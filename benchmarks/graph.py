@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.intervals import with_interval
 from benchmarks.program import real_dataset_files
 from benchmarks.report import Options, Row, parse_options, publish, timed
 from benchmarks.windows import tables_of
 from ml.config import PipelineConfig
 from ml.evaluation.harness import Evaluation, evaluate
-from ml.evaluation.intervals import bootstrap_means, percentile_interval
 from ml.evaluation.metrics import MetricArray
 from ml.evaluation.split import TimeSplit, global_time_split
 from ml.evaluation.truth import Truth, held_out
@@ -88,9 +88,9 @@ def _rows(name: str, tables: TrainingTables) -> list[Row]:
             "data set": name,
             "graph": variant,
             "edges": outcome.num_edges,
-            "validation": _interval(outcome.validation_V),
+            "validation": with_interval(outcome.validation_V),
             f"validation minus {BASE}": _lead(outcome.validation_V, found[BASE].validation_V) if variant != BASE else None,
-            "test": _interval(test[variant]),
+            "test": with_interval(test[variant]),
             f"test minus {BASE}": _lead(test[variant], test[BASE]) if variant != BASE else None,
             "cold items": _in_segment(evaluation, variant, segment="cold_items"),
             "cpu s": outcome.cpu_seconds,
@@ -149,14 +149,7 @@ def _in_segment(evaluation: Evaluation, variant: str, *, segment: str) -> float 
 
 
 def _lead(figures_T: MetricArray, base_T: MetricArray) -> str:
-    return _interval(figures_T - base_T, sign="+")
-
-
-def _interval(figures_T: MetricArray, *, sign: str = "") -> str:
-    config = PipelineConfig().evaluation
-    means = bootstrap_means(figures_T[:, None], num_bootstrap=config.num_bootstrap, rng=np.random.default_rng(config.seed))
-    low, high = percentile_interval(means, confidence=config.confidence)
-    return f"{figures_T.mean():{sign}.4f} ({low[0]:{sign}.4f} to {high[0]:{sign}.4f})"
+    return with_interval(figures_T - base_T, sign="+")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from functools import partial
 import numpy as np
 import scipy.sparse as sp
 
+from benchmarks.intervals import with_interval
 from benchmarks.published.items import read_item_vectors
 from benchmarks.published.peers import PEERS, Factors
 from benchmarks.published.questions import Question, final, rehearsal
@@ -24,8 +25,6 @@ from benchmarks.published.split import PublishedSplit
 from benchmarks.report import Cost, Options, Row, costed, parse_options, publish, timed
 from ml.config import PipelineConfig
 from ml.config.pipeline import HybridConfig
-from ml.evaluation.intervals import bootstrap_means, percentile_interval
-from ml.evaluation.metrics import MetricArray
 from ml.ids import FloatArray, IntArray
 from ml.models.ease import EASE
 from ml.models.gnn.lightgcn import LightGCN
@@ -209,19 +208,12 @@ def _figures(split: PublishedSplit, *, question: Question, model: Contestant, fi
         "split": split.name,
         "model": labelled(model),
         "users": len(question.user_index),
-        **{name: _interval(values) for name, values in figures.items()},
+        **{name: with_interval(values) for name, values in figures.items()},
         "fit cpu s": fitting.timing.cpu_seconds,
         "score cpu s": scored.cpu_seconds,
         "rank cpu s": ranking.timing.cpu_seconds - scored.cpu_seconds,
         "grown MiB": max(fitting.grown_bytes, ranking.grown_bytes) / 2**20,
     }
-
-
-def _interval(values_T: MetricArray) -> str:
-    config = PipelineConfig().evaluation
-    means = bootstrap_means(values_T[:, None], num_bootstrap=config.num_bootstrap, rng=np.random.default_rng(config.seed))
-    low, high = percentile_interval(means, confidence=config.confidence)
-    return f"{values_T.mean():.4f} ({low[0]:.4f} to {high[0]:.4f})"
 
 
 def _rng() -> np.random.Generator:

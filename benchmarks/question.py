@@ -21,10 +21,10 @@ import numpy.typing as npt
 
 from benchmarks.asking.catalogues import READERS, Catalogue, shop
 from benchmarks.asking.held_out import PROTOCOLS, World, build_world
+from benchmarks.intervals import with_interval
 from benchmarks.report import Options, Row, data_folder, parse_options, publish
 from ml.config.pipeline import QuestionConfig, TextConfig
 from ml.contracts.vectors import vectors_to_matrix
-from ml.evaluation.intervals import bootstrap_means, percentile_interval
 from ml.evaluation.metrics import ndcg, recall
 from ml.ids import BoolArray
 from ml.ranking.matching import cosines, match_interests, named_share
@@ -137,10 +137,10 @@ def table(name: str, asked: Asked) -> list[Row]:
             "questions": name,
             "labels": len(values),
             "by": way,
-            "recall@20": _interval(values[:, 0]),
-            "ndcg@10": _interval(values[:, 1]),
-            "recall@20 minus cosine": None if way == COSINE else _interval(values[:, 0] - measured[COSINE][:, 0], sign="+"),
-            "ndcg@10 minus cosine": None if way == COSINE else _interval(values[:, 1] - measured[COSINE][:, 1], sign="+"),
+            "recall@20": with_interval(values[:, 0]),
+            "ndcg@10": with_interval(values[:, 1]),
+            "recall@20 minus cosine": None if way == COSINE else with_interval(values[:, 0] - measured[COSINE][:, 0], sign="+"),
+            "ndcg@10 minus cosine": None if way == COSINE else with_interval(values[:, 1] - measured[COSINE][:, 1], sign="+"),
         }
         for way, values in measured.items()
     ]
@@ -162,11 +162,6 @@ def choice(asked: Mapping[str, Asked]) -> str:
 
 def _with_answers(world: World, questions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return questions[world.relevant_QI[questions].any(axis=1)]
-
-
-def _interval(values: Scores, *, sign: str = "") -> str:
-    low, high = percentile_interval(bootstrap_means(values[:, None], num_bootstrap=1000, rng=np.random.default_rng(SEED)), confidence=0.95)
-    return f"{values.mean():{sign}.4f} ({low[0]:{sign}.4f} to {high[0]:{sign}.4f})"
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from benchmarks.intervals import with_interval
 from benchmarks.program import dataset_option, environment, run_program
 from benchmarks.report import Cost
 from ml.config import PipelineConfig
@@ -23,7 +24,6 @@ from ml.contracts import CONTRACTS
 from ml.contracts.contract import TIMESTAMP
 from ml.contracts.store import TableStore
 from ml.evaluation.harness import Evaluation
-from ml.evaluation.intervals import bootstrap_means, percentile_interval
 from ml.evaluation.metrics import MetricArray
 from ml.evaluation.split import TimeSplit, global_time_split
 from ml.evaluation.truth import held_out
@@ -92,14 +92,10 @@ def fit_hybrid(
 
 def interval(windows: Sequence[Window], *, metric: str, model: str, other: str | None = None) -> str:
     """Mean figure of a model, or its lead over another paired by user, with its interval."""
-    config = PipelineConfig().evaluation
     figures = mean_by_user(windows, metric=metric, model=model)
-    if other is not None:
-        figures = figures - mean_by_user(windows, metric=metric, model=other)
-    means = bootstrap_means(figures[:, None], num_bootstrap=config.num_bootstrap, rng=np.random.default_rng(config.seed))
-    low, high = percentile_interval(means, confidence=config.confidence)
-    sign = "+" if other is not None else ""
-    return f"{figures.mean():{sign}.4f} ({low[0]:{sign}.4f} to {high[0]:{sign}.4f})"
+    if other is None:
+        return with_interval(figures)
+    return with_interval(figures - mean_by_user(windows, metric=metric, model=other), sign="+")
 
 
 def mean_by_user(windows: Sequence[Window], *, metric: str, model: str) -> MetricArray:
