@@ -75,6 +75,11 @@ class Hybrid:
         return found if isinstance(found, InterestGNN) else None
 
     @property
+    def histories(self) -> Histories:
+        """What the users of fit like."""
+        return self._histories
+
+    @property
     def history(self) -> tuple[Epoch, ...]:
         """How the graph neural network's training went."""
         return self.gnn.history if self.gnn else ()
