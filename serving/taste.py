@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow as pa
 import scipy.sparse as sp
 
 from ml.ids import FloatArray, IntArray, Vocabulary
@@ -45,6 +46,11 @@ class Taste:
             return None
         place, known = self.users.find([user_id])
         return int(place[0]) if known[0] and self._num_likes_U[place[0]] > 0 else None
+
+    def met(self, user_id: str | None) -> pa.Array:
+        """Ids of the items the release knows that the user met, disliked ones too."""
+        place, known = self.users.find([user_id] if user_id else [])
+        return self.items.take(self._model.met_UI[place[known]].indices.astype(np.int64))
 
     def likes(self, user_index: int) -> Histories:
         """What the release knows that the user likes, one row."""

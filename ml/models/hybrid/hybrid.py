@@ -80,6 +80,11 @@ class Hybrid:
         return self._histories
 
     @property
+    def met_UI(self) -> sp.csr_array:
+        """Above 0 where a user of fit met an item."""
+        return self._met_UI
+
+    @property
     def history(self) -> tuple[Epoch, ...]:
         """How the graph neural network's training went."""
         return self.gnn.history if self.gnn else ()
