@@ -24,9 +24,11 @@ from ml.config.sections.model import LightGCNConfig, ModelConfig
 from ml.config.sections.monitoring import MonitoringConfig
 from ml.config.sections.question import QuestionConfig
 from ml.config.sections.ranking import RankingConfig
+from ml.config.sections.reranking import RerankingConfig
 from ml.config.sections.reviews import ReviewConfig
 from ml.config.sections.search import SearchConfig
 from ml.config.sections.section import Section
+from ml.config.sections.serving import ServingConfig
 from ml.config.sections.text import TextConfig
 from ml.errors import ConfigError
 
@@ -48,8 +50,10 @@ __all__ = [
     "PooledModel",
     "QuestionConfig",
     "RankingConfig",
+    "RerankingConfig",
     "ReviewConfig",
     "SearchConfig",
+    "ServingConfig",
     "TextConfig",
     "load_profile",
 ]
@@ -71,8 +75,10 @@ class PipelineConfig(Section):
     hybrid: HybridConfig = Field(default_factory=HybridConfig)
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     ranking: RankingConfig = Field(default_factory=RankingConfig)
+    reranking: RerankingConfig = Field(default_factory=RerankingConfig)
     question: QuestionConfig = Field(default_factory=QuestionConfig)
     features: FeatureStoreConfig = Field(default_factory=FeatureStoreConfig)
+    serving: ServingConfig = Field(default_factory=ServingConfig)
     monitoring: MonitoringConfig = Field(default_factory=MonitoringConfig)
     search: SearchConfig = Field(default_factory=SearchConfig)
 
