@@ -2,6 +2,7 @@
 
 Feast's application also offers routes that write, materialize and chat, without
 asking who calls; they are taken out, since only `feature_repo.publish` may write.
+It asks nobody for a key either: `orchestration.feature_service` puts the guard in front.
 """
 
 from typing import TYPE_CHECKING
@@ -28,10 +29,3 @@ def feature_app(home: DatasetHome, *, config: FeatureStoreConfig) -> "FastAPI":
     app: FastAPI = get_app(open_store(home, config), registry_ttl_sec=REGISTRY_REFRESH_SECONDS)
     app.router.routes = [route for route in app.router.routes if getattr(route, "path", None) in READ_ROUTES]
     return app
-
-
-def serve(home: DatasetHome, *, config: FeatureStoreConfig, host: str = "127.0.0.1", port: int = 6566) -> None:
-    """Serve look-ups until stopped. There is no authentication: beyond loopback, put a proxy with one in front."""
-    import uvicorn  # noqa: PLC0415  (only a server needs it)
-
-    uvicorn.run(feature_app(home, config=config), host=host, port=port, log_level="info", access_log=False)
