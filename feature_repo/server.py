@@ -3,7 +3,7 @@
 Each generation has a Feast application of its own and every request is handed to one of
 them whole, so no answer mixes two. Feast's application also offers routes that write,
 materialize and chat, without asking who calls; they are taken out, since only
-`feature_repo.publish` may write.
+`feature_repo.publish` may write. It asks nobody for a key either: `orchestration.feature_service` puts the guard in front.
 """
 
 import asyncio
@@ -67,15 +67,6 @@ def feature_app(home: DatasetHome, *, config: FeatureStoreConfig, clock: Clock =
     app = FastAPI(lifespan=closing_all, docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/", live)
     return app
-
-
-def serve(home: DatasetHome, *, config: FeatureStoreConfig, host: str = "127.0.0.1", port: int = 6566) -> None:
-    """Serve look-ups until stopped. There is no authentication: beyond loopback, put a proxy with one in front."""
-    import uvicorn  # noqa: PLC0415  (only a server needs it)
-
-    uvicorn.run(feature_app(home, config=config), host=host, port=port, log_level="info", access_log=False)
-
-
 class _LiveApplication:
     """An ASGI application that hands each request to the live generation's."""
 

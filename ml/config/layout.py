@@ -91,6 +91,11 @@ class DatasetHome:
         return self.base / "feature_store"
 
     @property
+    def access(self) -> Path:
+        """Who may ask: hashes of API keys, and the secrets that texts are signed with; for the owner's eyes only."""
+        return self.base / "access"
+
+    @property
     def reports(self) -> Path:
         """HTML reports for people."""
         return self.base / "reports"

@@ -18,8 +18,8 @@ def serve_features_command(
     host: str = typer.Option("127.0.0.1", help="Address to listen on."),
     port: int = typer.Option(6566, help="Port to listen on."),
 ) -> None:
-    """Serve profiles, item features and recommendations over HTTP until stopped."""
-    from feature_repo.server import serve
+    """Serve profiles, item features and recommendations over HTTP until stopped; beyond loopback only with API keys."""
+    from orchestration.feature_service import serve_features
 
     scope = open_scope(home, dataset, profile)
-    serve(scope.home, config=scope.config.features, host=host, port=port)
+    serve_features(scope.home, config=scope.config, host=host, port=port)
