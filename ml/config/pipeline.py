@@ -312,6 +312,25 @@ class RankingConfig(_Section):
     shard_size: PositiveInt = Field(20_000, description="users ranked and explained between two writes: what a kill costs at most")
 
 
+class RerankingConfig(_Section):
+    """From the best candidates to the list shown; apart from `ranking`, so that a change makes no table again."""
+
+    drop_seen: bool = Field(True, description="leave out items that the user met")
+    stock_attribute: str | None = Field(None, description="attribute of items that tells of stock; none: all are in stock")
+    out_of_stock_values: tuple[str, ...] = Field(
+        ("0", "false", "no", "out of stock", "sold out"), description="values of that attribute that mean out of stock, by any case"
+    )
+    freshness_weight: NonNegativeFloat = Field(0.0, description="points of score added to an item that appeared now")
+    freshness_half_life_days: PositiveFloat = Field(30.0, description="days after which half of that is left")
+    diversity: float = Field(0.0, ge=0, le=1, description="strength of variety (MMR) where a request names none; 0: the order of scores")
+    caps: Mapping[str, PositiveInt] = Field({}, description="most items per value in one list, by category or any attribute")
+    exploration: float = Field(0.0, ge=0, le=1, description="share of a list's places, the last ones, that are filled by chance")
+    exploration_pool: PositiveInt = Field(100, description="candidates beyond the list that chance may draw from")
+    exploration_temperature: PositiveFloat | None = Field(
+        None, description="softmax temperature of the draw, in points of score; none: all of the pool alike"
+    )
+
+
 class QuestionConfig(_Section):
     """Free texts answered through the graph; apart from `ranking`, so that a change makes no table again."""
 
@@ -420,6 +439,7 @@ class PipelineConfig(_Section):
     hybrid: HybridConfig = Field(default_factory=HybridConfig)
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     ranking: RankingConfig = Field(default_factory=RankingConfig)
+    reranking: RerankingConfig = Field(default_factory=RerankingConfig)
     question: QuestionConfig = Field(default_factory=QuestionConfig)
     features: FeatureStoreConfig = Field(default_factory=FeatureStoreConfig)
     monitoring: MonitoringConfig = Field(default_factory=MonitoringConfig)
