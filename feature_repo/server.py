@@ -17,14 +17,16 @@ from ml.config import DatasetHome
 from ml.config.pipeline import FeatureStoreConfig
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from fastapi import FastAPI, Request
+    from fastapi.responses import JSONResponse
     from feast import FeatureStore
+    from feast.errors import FeastError
     from feast.repo_config import RepoConfig
 
     from feature_repo.generations import Generation
     from feature_repo.live import LiveStores, OpenGeneration
 
-READ_ROUTES = frozenset({"/get-online-features", "/health", "/docs", "/openapi.json"})
+READ_ROUTES = {"/get-online-features": "POST", "/health": "GET", "/docs": "GET", "/openapi.json": "GET"}
 HEADER = "X-Interest-Graph-"
 # Requests under way are in the live generation or the one before it.
 NUM_OPEN = 2
@@ -47,6 +49,7 @@ def feature_app(home: DatasetHome, *, config: FeatureStoreConfig, clock: Clock =
     `clock`, and whether that is more than `features.ttl_days`.
     """
     from fastapi import FastAPI  # noqa: PLC0415  (only a server needs it)
+    from starlette.routing import Route  # noqa: PLC0415
 
     from feature_repo.live import LiveStores, plain_store  # noqa: PLC0415  (Feast imports slowly)
     from feature_repo.stale import TimelyFeatureStore  # noqa: PLC0415
@@ -65,8 +68,10 @@ def feature_app(home: DatasetHome, *, config: FeatureStoreConfig, clock: Clock =
         await live.close()
 
     app = FastAPI(lifespan=closing_all, docs_url=None, redoc_url=None, openapi_url=None)
-    app.mount("/", live)
+    app.router.routes += [Route(path, live, methods=[method], include_in_schema=False) for path, method in READ_ROUTES.items()]
     return app
+
+
 class _LiveApplication:
     """An ASGI application that hands each request to the live generation's."""
 
@@ -121,11 +126,20 @@ class _LiveApplication:
 
 async def _started(store: "FeatureStore") -> tuple["FastAPI", AsyncExitStack]:
     """Feast's application over one store, its reading routes alone, started; and what closes it."""
-    from feast.feature_server import get_app  # noqa: PLC0415  (Feast imports slowly)
+    from feast.errors import FeastError  # noqa: PLC0415  (Feast imports slowly)
+    from feast.feature_server import get_app  # noqa: PLC0415
 
     # 0: the registry of a generation never changes, so nothing refreshes it.
     app: FastAPI = get_app(store, registry_ttl_sec=0)
     app.router.routes = [route for route in app.router.routes if getattr(route, "path", None) in READ_ROUTES]
+    # Feast's own form of an error, which its clients read; its handler would also write the request into the log.
+    app.exception_handlers[FeastError] = _told
     closing = AsyncExitStack()
     await closing.enter_async_context(app.router.lifespan_context(app))
     return app, closing
+
+
+def _told(_: "Request", error: "FeastError") -> "JSONResponse":
+    from fastapi.responses import JSONResponse  # noqa: PLC0415  (only a server needs it)
+
+    return JSONResponse(error.to_error_detail(), status_code=error.http_status_code())

@@ -38,7 +38,7 @@ class Candidates:
 def find_candidates(snapshot: Snapshot, asked: Asked, *, k: int) -> list[Candidates]:
     """Enough to choose `k` from, rung after rung, no item twice; fewer where the catalogue has no more to offer.
 
-    Left out are items the user met (unless `reranking.drop_seen` is off), those they want no more of, and what the question's own limits exclude.
+    Left out are items the user met (unless `reranking.drop_seen` is off), those they want no more of, and what its own limits exclude.
     """
     offered_I = asked.limits.offered(snapshot.catalogue) & ~_met(snapshot, asked)
     found: list[Candidates] = []
@@ -54,10 +54,10 @@ def find_candidates(snapshot: Snapshot, asked: Asked, *, k: int) -> list[Candida
 
 
 def _met(snapshot: Snapshot, asked: Asked) -> BoolArray:
-    catalogue, lately = snapshot.catalogue, asked.lately
-    met_I = catalogue.mask(sorted(lately.disliked))
+    catalogue, said = snapshot.catalogue, asked.said
+    met_I = catalogue.mask(sorted(said.never_again))
     if snapshot.config.reranking.drop_seen:
-        met_I |= catalogue.mask(sorted({*lately.liked, *lately.met}))
+        met_I |= catalogue.mask(sorted(said.seen))
         met_I |= _met_before(snapshot, asked.user_id)
     return met_I
 

@@ -4,14 +4,14 @@ Shapes: I items of the catalogue.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Self
+from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 
 from ml.ids import BoolArray
 from serving.catalogue import Catalogue
-from serving.taste import Lately
+from serving.feedback.statements import UserFeedback
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,12 @@ class Asked:
     More and less may be wanted of what is like some items, and of some interests, both by id.
     """
 
+    now: datetime
     user_id: str | None = None
     text: str = ""
-    lately: Lately = field(default_factory=Lately)
+    said: UserFeedback = field(default_factory=UserFeedback)
     more_like: tuple[str, ...] = ()
     less_like: tuple[str, ...] = ()
     more_of: tuple[str, ...] = ()
     less_of: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
-
-    def with_lately(self, lately: Lately) -> Self:
-        """The same question, of somebody who did this since."""
-        return replace(self, lately=lately)

@@ -53,8 +53,10 @@ def _by_taste(snapshot: Snapshot, asked: Asked) -> Scored | None:
         return None
     user_index = taste.user_index(asked.user_id)
     if user_index is not None:
-        return _over_catalogue(snapshot, asked, rung="personal", items=taste.items, score_J=taste.updated(user_index, asked.lately))
-    folded_J = taste.folded(asked.lately)
+        return _over_catalogue(
+            snapshot, asked, rung="personal", items=taste.items, score_J=taste.updated(user_index, said=asked.said, now=asked.now)
+        )
+    folded_J = taste.folded(said=asked.said, now=asked.now)
     return None if folded_J is None else _over_catalogue(snapshot, asked, rung="fold_in", items=taste.items, score_J=folded_J)
 
 
@@ -101,7 +103,7 @@ def _over_catalogue(snapshot: Snapshot, asked: Asked, *, rung: RungName, items: 
 
 def _steered(snapshot: Snapshot, asked: Asked, score_I: FloatArray) -> FloatArray:
     """Nearer to what more is wanted of, farther from what is not liked, within [-1, 1]."""
-    away = (*asked.less_like, *sorted(asked.lately.disliked))
+    away = (*asked.less_like, *asked.said.disliked)
     if not (asked.more_like or asked.more_of or asked.less_of or away):
         return score_I
     pull_I = _likeness(snapshot, asked.more_like) - _likeness(snapshot, away)

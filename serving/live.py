@@ -51,7 +51,7 @@ class Live:
                 snapshot.warm()
             except InterestGraphError as error:
                 self.problem = str(error)
-                log.error("the live generation cannot be read: %s", error)  # noqa: TRY400  (what, where and how to mend is in the message)
+                log.error("the live generation cannot be read: %s", error)
                 return False
             self._on_change(snapshot)
             self._current, self._generation_id, self._failed, self.problem = snapshot, generation.generation_id, None, None

@@ -4,9 +4,9 @@ Nothing here waits for anything or changes anything; the route around it is `ser
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,16 +16,18 @@ from serving.access.signatures import SignedState
 from serving.answering import Candidates, find_candidates
 from serving.asking import Asked, Limits
 from serving.conversation import Conversation, understand
+from serving.feedback.statements import Statement, UserFeedback
 from serving.reasons import Reasoner
-from serving.schemas import Reason, Recommended, RecommendAnswer, RecommendRequest, Understanding
+from serving.schemas import Reason, RecommendAnswer, Recommended, RecommendRequest, Understanding
 from serving.snapshot import Snapshot
-from serving.taste import Lately
 
 # What was shown before is in the cursor, so that no page repeats an item, whatever changed between pages.
 MOST_PAGED = 1000
 CURSOR_AGE, CONVERSATION_AGE = timedelta(hours=1), timedelta(hours=24)
 # Ids named in a note; the others are counted.
 _MOST_NAMED = 5
+# What an item of a session weighs, as a like by default.
+_SESSION_LIKE = 3.0
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,9 @@ class Signers:
 
 @dataclass(frozen=True)
 class Context:
-    """What a request comes with besides its body: what its user did lately, its own id, and the moment."""
+    """What a request comes with besides its body: what its user said since the release, its own id, and the moment."""
 
-    lately: Lately
+    said: UserFeedback
     request_id: str
     now: datetime
     inside_user_id: str | None
@@ -57,7 +59,7 @@ def recommend(snapshot: Snapshot, request: RecommendRequest, *, context: Context
     groups = find_candidates(snapshot, asked, k=request.k)
     token = request.conversation or request.cursor or context.request_id
     placed, shortfall = _placed(snapshot, groups, request=request, context=context, token=token)
-    items = _told(snapshot, groups, placed, asked=asked, context=context)
+    items = _told(snapshot, groups, placed, asked=asked)
     shown = [item.item_id for item in items]
     return RecommendAnswer(
         **release_info(snapshot, now=context.now),
@@ -106,17 +108,20 @@ def _conversation(request: RecommendRequest, *, context: Context, signers: Signe
 
 
 def _asked(request: RecommendRequest, *, conversation: Conversation, context: Context, paged: Sequence[str]) -> Asked:
-    """The question as the ladder takes it; later items of a session count as newer likes."""
-    minutes = np.arange(len(request.items), 0, -1) / (24 * 60)
-    session = dict(zip(request.items, minutes.tolist(), strict=True))
-    lately = replace(context.lately, liked={**context.lately.liked, **session})
+    """The question as the ladder takes it; items of a session are likes of the last minutes, one a minute."""
+    ago = [timedelta(minutes=minutes) for minutes in range(len(request.items), 0, -1)]
+    session = [
+        Statement(event_id="", kind="like", weight=_SESSION_LIKE, at=context.now - age, item_id=item_id)
+        for item_id, age in zip(request.items, ago, strict=True)
+    ]
     filters: dict[str, list[str]] = {name: list(values) for name, values in request.filters.items()}
     for name, values in conversation.attributes("more").items():
         filters.setdefault(name, []).extend(values)
     return Asked(
         user_id=context.inside_user_id,
         text=" ".join(part for part in (request.text.strip(), conversation.text) if part),
-        lately=lately,
+        now=context.now,
+        said=UserFeedback((*context.said.statements, *session)),
         more_like=conversation.ids("item", "more"),
         less_like=conversation.ids("item", "less"),
         more_of=conversation.ids("interest", "more"),
@@ -160,14 +165,13 @@ def _told(
     placed: Sequence[tuple[Candidates, Placed]],
     *,
     asked: Asked,
-    context: Context,
 ) -> list[Recommended]:
     catalogue, reasoner = snapshot.catalogue, Reasoner(snapshot, asked)
     reasons: Mapping[int, list[Reason]] = {}
     for candidates in groups:
         mine = np.array([place.item_index for group, place in placed if group is candidates], dtype=np.int64)
         reasons = {**reasons, **dict(zip(mine.tolist(), reasoner.reasons(candidates.scored, mine), strict=True))}
-    language = "zh" if snapshot.language == "zh" else "en"
+    language: Literal["en", "zh"] = "zh" if snapshot.language == "zh" else "en"
     return [
         Recommended(
             rank=rank,

@@ -114,7 +114,8 @@ class InterestAnswer(ReleaseInfo):
 
 
 class FeedbackAnswer(BaseModel):
-    """Durable when this is answered."""
+    """Durable, and in effect, when this is answered."""
 
-    id: str
-    is_new: bool = Field(description="False where this idempotency key was answered before.")
+    id: str = Field(description="The idempotency key.")
+    event_id: str = Field(description="Its id among raw events.")
+    event_at: datetime = Field(description="When it was accepted first, UTC.")

@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from feature_repo.lookup import FeatureLookup
 from ml.contracts.store import TableStore
 from ml.ids import UserIdBorder
-from serving.feedback.desk import FeedbackDesk
+from serving.feedback.service import FeedbackService
 from serving.live import Live
 from serving.metrics import ServiceMetrics
 from serving.problems import Problem, Refused
@@ -26,7 +26,7 @@ class Service:
     live: Live
     lookup: FeatureLookup
     tables: TableStore
-    feedback: FeedbackDesk
+    feedback: FeedbackService
     signers: Signers
     border: UserIdBorder
     metrics: ServiceMetrics

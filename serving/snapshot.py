@@ -66,6 +66,11 @@ class Snapshot:
         """The end of the day that the answers were computed for, UTC."""
         return as_of(self.day)
 
+    @property
+    def knows_until(self) -> datetime:
+        """The moment up to which the release knows what people did."""
+        return self.taste.as_of if self.taste else self.as_of
+
     @cached_property
     def encoder(self) -> Encoder:
         """What read the day's texts; loaded when a text is first asked, or by `warm`."""
@@ -124,7 +129,7 @@ class Snapshot:
             vector = self.encoder.encode([self.catalogue.title_I[0]], kind="query").vectors_ND[0]
             self.query.ask(vector, space_id=self.encoder.space.space_id)
         if self.taste is not None and len(self.taste.users):
-            self.taste.known(0)
+            self.taste.model.score(np.zeros(1, dtype=np.int64))
         _ = self.facts, self.catalogue.values, self.items_by_title, self.interests_by_name
 
 
@@ -179,7 +184,7 @@ def load_snapshot(
         language=language,
         config=config,
         catalogue=Catalogue.of(read["items"], item_features=read["item_features"]),
-        taste=Taste(release[1]) if release else None,
+        taste=Taste(release[1], half_life_days=config.graph.half_life_days) if release else None,
         interests=interest_rung(
             item_embeddings=read["item_embeddings"],
             user_text_embeddings=read["user_text_embeddings"],

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request
 
 from ml.errors import SignedTextError
+from serving.feedback.statements import UserFeedback
 from serving.problems import Problem, Refused
 from serving.recommending import Context, recommend
 from serving.record import record_of
@@ -18,7 +19,7 @@ def recommend_route(asked: RecommendRequest, request: Request, service: TheServi
     record = record_of(request.scope)
     inside = service.border.inward(asked.user_id) if asked.user_id is not None else None
     context = Context(
-        lately=service.feedback.lately(inside, snapshot=snapshot, now=service.now()),
+        said=service.feedback.recent.of(inside) if inside is not None else UserFeedback(),
         request_id=record.request_id,
         now=service.now(),
         inside_user_id=inside,
