@@ -80,7 +80,9 @@ class LandingFiles(_Part):
     @model_validator(mode="after")
     def _only_lines_grow(self) -> "LandingFiles":
         if self.growing and not self.path.endswith((".jsonl", ".ndjson")):
-            raise ValueError("growing is for .jsonl and .ndjson, whose lines stand alone; write other files under another name, then rename")
+            raise ValueError(
+                "growing is for .jsonl and .ndjson, whose lines stand alone; write other files under another name, then rename"
+            )
         return self
 
 
