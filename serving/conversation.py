@@ -26,10 +26,11 @@ _LESS = (
     "不想要", "不喜欢", "不要", "少来点", "少一点", "少点", "除了", "没有", "别",
 )  # fmt: skip
 _SEPARATORS = re.compile(r"[,.;!?，。；！？、\n]+|\bbut\b|\band\b|但是|但|而且")
-_FILLERS = re.compile(r"^(?:of|from|by|the|a|an|any|brand|of the|please|given|的|品牌)\s+|\s+(?:please|items?|things?|ones?|的|牌子|东西)$")
+_BEFORE = re.compile(r"^(?:(?:of|from|by|the|a|an|any|brand|given)\s+|品牌)+", re.IGNORECASE)
+_AFTER = re.compile(r"(?:\s+(?:please|items?|things?|ones?)|的|牌子|东西)+$", re.IGNORECASE)
+_POLITE = frozenset({"please", "thanks", "thank you", "请", "谢谢"})
 _NUMBERED = {
-    "this": 1, "that": 1, "it": 1, "this one": 1, "that one": 1, "the first": 1, "first": 1, "first one": 1, "the first one": 1,
-    "second": 2, "second one": 2, "the second": 2, "the second one": 2, "third": 3, "third one": 3, "the third one": 3,
+    "this": 1, "that": 1, "it": 1, "first": 1, "second": 2, "third": 3,
     "这个": 1, "那个": 1, "第一个": 1, "第二个": 2, "第三个": 3,
 }  # fmt: skip
 MOST_TURNS = 50
@@ -94,36 +95,34 @@ def understand(say: str, *, snapshot: Snapshot, shown: Sequence[str] = ()) -> li
     """What a turn says; `shown` are the item ids of the last answer, which "the second one" is about."""
     words: list[Understood] = []
     rest = []
-    for sense, phrase in _phrases(say):
-        found = _named(phrase, sense=sense, snapshot=snapshot, shown=shown) if sense is not None else None
-        if found is not None:
-            words.append(found)
+    for clause in _clauses(say):
+        found = _of_clause(clause, snapshot=snapshot, shown=shown)
+        if found is None:
+            rest.append(clause)
         else:
-            rest.append(phrase)
+            words.append(found)
     if rest:
         words.append(Understood("more", "text", "", ", ".join(rest)))
     return words
 
 
-def _phrases(say: str) -> Iterator[tuple[Sense | None, str]]:
-    """Clauses with whether they ask for more or for less; neither where they say no such word."""
-    for clause in _SEPARATORS.split(say):
-        phrase = " ".join(clause.split())
-        if phrase:
-            yield _sense(phrase)
+def _clauses(say: str) -> Iterator[str]:
+    for part in _SEPARATORS.split(say):
+        clause = " ".join(part.split())
+        if clause and clause.casefold() not in _POLITE:
+            yield clause
 
 
-def _sense(phrase: str) -> tuple[Sense | None, str]:
-    lowered = phrase.casefold()
+def _of_clause(clause: str, *, snapshot: Snapshot, shown: Sequence[str]) -> Understood | None:
+    """What a clause of more or of less names; None where it says no such word, or names nothing that is known."""
+    lowered = clause.casefold()
     senses: tuple[tuple[Sense, Sequence[str]], ...] = (("less", _LESS), ("more", _MORE))
     for sense, openings in senses:
         for opening in openings:
-            is_word = opening.isascii()
-            if lowered.startswith(f"{opening} " if is_word else opening):
-                subject = _FILLERS.sub("", phrase[len(opening) :].strip())
-                if subject:
-                    return sense, _FILLERS.sub("", subject).strip()
-    return None, phrase
+            if lowered.startswith(f"{opening} " if opening.isascii() else opening):
+                subject = _AFTER.sub("", _BEFORE.sub("", clause[len(opening) :].strip())).strip()
+                return _named(subject, sense=sense, snapshot=snapshot, shown=shown) if subject else None
+    return None
 
 
 def _named(phrase: str, *, sense: Sense, snapshot: Snapshot, shown: Sequence[str]) -> Understood | None:
