@@ -34,6 +34,14 @@ from serving.snapshot import OpenEncoder, Snapshot, load_snapshot
 
 log = logging.getLogger(__name__)
 
+_LOOK_UPS = (
+    "/v1/users/{user_id:path}/profile",
+    "/v1/users/{user_id:path}/history",
+    "/v1/users/{user_id:path}/similar",
+    "/v1/items/{item_id:path}",
+    "/v1/items/{item_id:path}/similar",
+    "/v1/interests/{interest_id:path}",
+)
 RULES = RouteRules(
     {
         ("GET", "/"): "open",
@@ -43,12 +51,9 @@ RULES = RouteRules(
         ("GET", "/docs"): "read",
         ("GET", "/openapi.json"): "read",
         ("POST", "/v1/recommend"): "read",
-        ("GET", "/v1/users/{user_id}/profile"): "read",
-        ("GET", "/v1/users/{user_id}/history"): "read",
-        ("GET", "/v1/users/{user_id}/similar"): "read",
-        ("GET", "/v1/items/{item_id}"): "read",
-        ("GET", "/v1/items/{item_id}/similar"): "read",
-        ("GET", "/v1/interests/{interest_id:path}"): "read",
+        **{("GET", path): "read" for path in _LOOK_UPS},
+        # As the OpenAPI description writes them.
+        **{("GET", path.replace(":path", "")): "read" for path in _LOOK_UPS},
         ("POST", "/v1/feedback"): "feedback",
     }
 )
@@ -116,10 +121,18 @@ def service_app(service: Service, *, served: Served) -> ASGIApp:
         service.feedback.close()
         follower.join()
 
-    app = FastAPI(title="Interest Graph", description="Recommendations with reasons, profiles, feedback.", version="1", lifespan=lifespan)
+    app = FastAPI(
+        title="Interest Graph",
+        description="Recommendations with reasons, profiles, feedback.",
+        version="1",
+        lifespan=lifespan,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+    )
     app.state.service = service
     for part in (recommend, look_ups, feedback, health, page):
-        app.include_router(part.router)
+        # As routes of the application itself: the table of scopes is held against each, those without a description too.
+        app.router.routes.extend(part.router.routes)
     return guarded(app, rules=RULES, access=served.home.access, config=served.config.serving, metrics=service.metrics, now=service.now)
 
 

@@ -42,7 +42,8 @@ class Limits:
 class Asked:
     """One question: a user, a text, or both, or neither; `user_id` is an inside id.
 
-    More and less may be wanted of what is like some items, and of some interests, both by id.
+    More and less may be wanted of what is like some items, and of some interests, both by id,
+    and less of what some words mean.
     """
 
     now: datetime
@@ -53,4 +54,5 @@ class Asked:
     less_like: tuple[str, ...] = ()
     more_of: tuple[str, ...] = ()
     less_of: tuple[str, ...] = ()
+    unwanted_texts: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)

@@ -1,7 +1,8 @@
 """A conversation that refines an answer: what a turn means, and all turns so far as one state.
 
 The state is small and the client's to keep: the service signs it and forgets it. Understanding is by names alone
-(titles, attribute values, interests) after words of more and of less, in English and Chinese; what names nothing is a free text.
+(titles, attribute values, interests) after words of more and of less, in English and Chinese; what names nothing is a free
+text, to look for or to keep away from.
 """
 
 import re
@@ -16,7 +17,7 @@ from serving.catalogue import CATEGORY, TAGS
 from serving.snapshot import Snapshot
 
 Sense = Literal["more", "less"]
-Kind = Literal["item", "attribute", "interest", "text"]
+Kind = Literal["item", "attribute", "interest", "text", "nothing"]
 
 # Longest first, so that "more like" is not read as "more" and then "like".
 _MORE = ("more like", "similar to", "something like", "like", "more", "多来点", "多来一点", "更多", "多一点", "多点", "类似", "像")
@@ -38,7 +39,10 @@ MOST_TURNS = 50
 
 @dataclass(frozen=True)
 class Understood:
-    """One thing a turn said: more or less of an item, of what has some attribute, of an interest; or a text to look for."""
+    """One thing a turn said: more or less of an item, of what has some attribute, of an interest, or of a text.
+
+    Kind nothing was about something that is not there ("the ninth one") and changes nothing.
+    """
 
     sense: Sense
     kind: Kind
@@ -60,14 +64,20 @@ class Conversation:
         """The conversation after one more turn; the oldest words are forgotten beyond `MOST_TURNS`. A new text replaces the last."""
         said = {_subject(word): word for word in self.said}
         for word in turn:
-            said.pop(_subject(word), None)
-            said[_subject(word)] = word
+            if word.kind != "nothing":
+                said.pop(_subject(word), None)
+                said[_subject(word)] = word
         return replace(self, said=tuple(said.values())[-MOST_TURNS:])
 
     @property
     def text(self) -> str:
         """What to look for."""
-        return next((word.name for word in self.said if word.kind == "text"), "")
+        return next((word.name for word in self.said if (word.kind, word.sense) == ("text", "more")), "")
+
+    @property
+    def unwanted_texts(self) -> tuple[str, ...]:
+        """What to keep away from, in words."""
+        return tuple(word.name for word in self.said if (word.kind, word.sense) == ("text", "less"))
 
     def ids(self, kind: Kind, sense: Sense) -> tuple[str, ...]:
         """Items or interests of which more, or less, is wanted."""
@@ -97,8 +107,8 @@ def understand(say: str, *, snapshot: Snapshot, shown: Sequence[str] = ()) -> li
     rest = []
     for clause in _clauses(say):
         found = _of_clause(clause, snapshot=snapshot, shown=shown)
-        if found is None:
-            rest.append(clause)
+        if found is None or (found.kind, found.sense) == ("text", "more"):
+            rest.append(clause if found is None else found.name)
         else:
             words.append(found)
     if rest:
@@ -114,22 +124,30 @@ def _clauses(say: str) -> Iterator[str]:
 
 
 def _of_clause(clause: str, *, snapshot: Snapshot, shown: Sequence[str]) -> Understood | None:
-    """What a clause of more or of less names; None where it says no such word, or names nothing that is known."""
+    """What a clause of more or of less is about; None where it says no such word."""
     lowered = clause.casefold()
     senses: tuple[tuple[Sense, Sequence[str]], ...] = (("less", _LESS), ("more", _MORE))
     for sense, openings in senses:
         for opening in openings:
             if lowered.startswith(f"{opening} " if opening.isascii() else opening):
                 subject = _AFTER.sub("", _BEFORE.sub("", clause[len(opening) :].strip())).strip()
-                return _named(subject, sense=sense, snapshot=snapshot, shown=shown) if subject else None
+                return _about(subject, sense=sense, snapshot=snapshot, shown=shown) if subject else None
     return None
+
+
+def _about(subject: str, *, sense: Sense, snapshot: Snapshot, shown: Sequence[str]) -> Understood:
+    """What is known by that name; else the words themselves, or nothing where they point at an item that was not shown."""
+    if _key(subject) in _NUMBERED and _NUMBERED[_key(subject)] > len(shown):
+        return Understood(sense, "nothing", "", subject)
+    found = _named(subject, sense=sense, snapshot=snapshot, shown=shown)
+    return found or Understood(sense, "text", "", subject)
 
 
 def _named(phrase: str, *, sense: Sense, snapshot: Snapshot, shown: Sequence[str]) -> Understood | None:
     """The item, attribute value or interest of that name; attributes before interests, since they are exact."""
     key = _key(phrase)
     place = _NUMBERED.get(key)
-    if place is not None and place <= len(shown):
+    if place is not None:
         item = snapshot.catalogue.positions([shown[place - 1]])
         if len(item):
             return Understood(sense, "item", shown[place - 1], snapshot.catalogue.title_I[int(item[0])])
@@ -154,7 +172,9 @@ def _value(key: str, *, sense: Sense, snapshot: Snapshot) -> Understood | None:
 
 
 def _subject(word: Understood) -> tuple[str, ...]:
-    return ("text",) if word.kind == "text" else (word.kind, word.id, word.name if word.kind == "attribute" else "")
+    if word.kind == "text":
+        return ("text", word.name if word.sense == "less" else "")
+    return (word.kind, word.id, word.name if word.kind == "attribute" else "")
 
 
 def _key(name: str) -> str:

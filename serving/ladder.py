@@ -11,14 +11,17 @@ import numpy as np
 from scipy.special import erf
 
 from ml.ids import BoolArray, FloatArray, Vocabulary
+from ml.ranking.matching import cosines
 from ml.ranking.query import Answered, Preference, blended
 from serving.asking import Asked
 from serving.snapshot import Snapshot
 
 RungName = Literal["personal", "fold_in", "text", "interest", "segment", "popular"]
 
-# What being wanted more of, or less of, by name moves a score by, at a cosine of 1.
-STEERING = 0.5
+# What being wanted more of, or less of, moves a score by at a cosine of 1, where scores are told apart best: near 0.
+STEERING = 1.0
+# A score of 1 is infinitely far out.
+_NEAREST_TO_ONE = 1.0 - 1e-6
 
 
 @dataclass(frozen=True)
@@ -102,14 +105,27 @@ def _over_catalogue(snapshot: Snapshot, asked: Asked, *, rung: RungName, items: 
 
 
 def _steered(snapshot: Snapshot, asked: Asked, score_I: FloatArray) -> FloatArray:
-    """Nearer to what more is wanted of, farther from what is not liked, within [-1, 1]."""
+    """Nearer to what more is wanted of, farther from what is not liked; added where scores have no ends, so none meets another there."""
     away = (*asked.less_like, *asked.said.disliked)
-    if not (asked.more_like or asked.more_of or asked.less_of or away):
+    if not (asked.more_like or asked.more_of or asked.less_of or asked.unwanted_texts or away):
         return score_I
     pull_I = _likeness(snapshot, asked.more_like) - _likeness(snapshot, away)
     pull_I += _share_of(snapshot, asked.more_of) - _share_of(snapshot, asked.less_of)
-    steered_I: FloatArray = np.clip(score_I + STEERING * pull_I, -1.0, 1.0).astype(np.float32)
+    pull_I -= _likeness_to_texts(snapshot, asked.unwanted_texts)
+    endless_I = np.arctanh(np.clip(score_I.astype(np.float64), -_NEAREST_TO_ONE, _NEAREST_TO_ONE))
+    steered_I: FloatArray = np.tanh(endless_I + STEERING * pull_I).astype(np.float32)
     return steered_I
+
+
+def _likeness_to_texts(snapshot: Snapshot, texts: Sequence[str]) -> FloatArray:
+    """The largest cosine of each item's text to any of these, at least 0, shape [I]."""
+    likeness_I = np.zeros(len(snapshot.catalogue), dtype=np.float32)
+    if texts:
+        place, is_there = snapshot.catalogue.items.find(snapshot.query.items.ids)
+        wanted_TD = snapshot.encoder.encode(list(texts), kind="query").vectors_ND
+        cosine_JT = np.stack([cosines(vector, snapshot.query.vectors_ID) for vector in wanted_TD], axis=1)
+        likeness_I[place[is_there]] = np.maximum(cosine_JT.max(axis=1), 0.0)[is_there]
+    return likeness_I
 
 
 def _likeness(snapshot: Snapshot, item_ids: Sequence[str]) -> FloatArray:

@@ -126,6 +126,7 @@ def _asked(request: RecommendRequest, *, conversation: Conversation, context: Co
         less_like=conversation.ids("item", "less"),
         more_of=conversation.ids("interest", "more"),
         less_of=conversation.ids("interest", "less"),
+        unwanted_texts=conversation.unwanted_texts,
         limits=Limits(
             exclude=frozenset({*request.exclude, *paged, *conversation.ids("item", "less")}),
             allow=frozenset(request.allow) if request.allow is not None else None,

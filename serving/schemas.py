@@ -63,7 +63,7 @@ class Understanding(BaseModel):
     """One thing a turn was understood to say."""
 
     sense: Literal["more", "less"]
-    kind: Literal["item", "attribute", "interest", "text"]
+    kind: Literal["item", "attribute", "interest", "text", "nothing"]
     id: str
     name: str
 

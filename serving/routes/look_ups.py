@@ -1,4 +1,7 @@
-"""Look-ups of one user, item or interest: profiles, neighbours, and how interests came to be over the days."""
+"""Look-ups of one user, item or interest: profiles, neighbours, and how interests came to be over the days.
+
+Ids may hold slashes, so they are paths; a longer route stands before the shorter one that would take it for an id.
+"""
 
 from datetime import timedelta
 from typing import Annotated, Any
@@ -23,13 +26,13 @@ MOST_DAYS = 60
 _HIDDEN = frozenset({"embedding", "release_id"})
 
 
-@router.get("/users/{user_id}/profile")
+@router.get("/users/{user_id:path}/profile")
 def profile(user_id: AnId, service: TheService) -> Found:
     """Named interests and activity; somebody unknown is found not, and no error."""
     return _found(service, "user_profile", service.border.inward(user_id), shown_id=user_id)
 
 
-@router.get("/users/{user_id}/history")
+@router.get("/users/{user_id:path}/history")
 def history(user_id: AnId, service: TheService, snapshot: TheSnapshot, days: Annotated[int, Query(ge=1, le=MOST_DAYS)] = 14) -> Similar:
     """The strongest interests on each of the last days that were computed, oldest first."""
     inside = service.border.inward(user_id)
@@ -38,7 +41,7 @@ def history(user_id: AnId, service: TheService, snapshot: TheSnapshot, days: Ann
     return Similar(**release_info(snapshot, now=service.now()), id=user_id, similar=rows)
 
 
-@router.get("/users/{user_id}/similar")
+@router.get("/users/{user_id:path}/similar")
 def similar_users(user_id: AnId, service: TheService, snapshot: TheSnapshot, k: K = 10) -> Similar:
     """People of like interests, closest first; none for somebody unknown."""
     rows = snapshot.neighbours.of_user(service.border.inward(user_id), k=k)
@@ -46,13 +49,7 @@ def similar_users(user_id: AnId, service: TheService, snapshot: TheSnapshot, k: 
     return Similar(**release_info(snapshot, now=service.now()), id=user_id, similar=told)
 
 
-@router.get("/items/{item_id}")
-def item(item_id: AnId, service: TheService) -> Found:
-    """Title, category, named interests, popularity."""
-    return _found(service, "item_profile", item_id, shown_id=item_id)
-
-
-@router.get("/items/{item_id}/similar")
+@router.get("/items/{item_id:path}/similar")
 def similar_items(item_id: AnId, service: TheService, snapshot: TheSnapshot, k: K = 10) -> Similar:
     """Nearest items, closest first; none for an unknown one."""
     catalogue = snapshot.catalogue
@@ -60,6 +57,12 @@ def similar_items(item_id: AnId, service: TheService, snapshot: TheSnapshot, k: 
     titles = [catalogue.title_I[int(catalogue.positions([str(row["similar_item_id"])])[0])] for row in rows]
     told = [{**row, "title": title} for row, title in zip(rows, titles, strict=True)]
     return Similar(**release_info(snapshot, now=service.now()), id=item_id, similar=told)
+
+
+@router.get("/items/{item_id:path}")
+def item(item_id: AnId, service: TheService) -> Found:
+    """Title, category, named interests, popularity."""
+    return _found(service, "item_profile", item_id, shown_id=item_id)
 
 
 @router.get("/interests/{interest_id:path}")
