@@ -43,6 +43,14 @@ class Validation:
     def __len__(self) -> int:
         return len(self.user_index)
 
+    def of(self, user_index: IntArray) -> Self:
+        """The same of some of the users; of the others it holds no new like."""
+        row_E = np.repeat(np.arange(self.relevant_UI.shape[0]), np.diff(self.relevant_UI.indptr))
+        kept_E = np.isin(row_E, user_index)
+        pairs = row_E[kept_E], self.relevant_UI.indices[kept_E]
+        relevant_UI = sp.csr_array((self.relevant_UI.data[kept_E], pairs), shape=self.relevant_UI.shape)
+        return type(self)(relevant_UI, self.seen_UI, user_index)
+
     def ndcg(self, score: Score) -> npt.NDArray[np.float64]:
         """NDCG@10 of each validation user with binary gains, seen items out, shape [V] (Järvelin & Kekäläinen, TOIS 2002)."""
         items_VK, _ = top_n(score, user_index=self.user_index, excluded_UI=self.seen_UI, k=LIST_LENGTH, block_size=_BLOCK_SIZE)

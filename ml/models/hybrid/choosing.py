@@ -193,7 +193,7 @@ def _pairs(candidates: Candidates, *, opinions: Mapping[str, Opinion]) -> Pairs:
     model_K, place_K = np.arange(len(opinions)), np.array([_place(opinion.reading) for opinion in opinions.values()])
     weight_K = np.array([opinion.weight for opinion in opinions.values()], dtype=np.float32)
     evidence_PK = np.ascontiguousarray(candidates.evidence_PKS[:, model_K, place_K])
-    # Summed over models one by one, in their order: the same bits for any number of users.
+    # A row per model: numpy adds whole rows, in their order.
     mass_V = (weight_K * candidates.mass_VKS[:, model_K, place_K]).T.copy().sum(axis=0)
     probability_P = (evidence_PK @ weight_K) / np.maximum(mass_V, np.finfo(np.float32).tiny)[candidates.user_P]
     lift_P = log_lift(probability_P.astype(np.float32), num_items=candidates.num_items)

@@ -127,7 +127,7 @@ class Hybrid:
                 model.fit(inputs, rng=own_rng)
         self._histories, self._met_UI = inputs.histories, inputs.seen_UI
         is_choosing = validation_UI is not None and validation_UI.nnz > 0
-        needs_affinities = self.choices.ranker or (is_choosing and self.config.max_trees)
+        needs_affinities = self.choices.ranker is not None or (is_choosing and self.config.max_trees > 0)
         self._affinities = Affinities.of(inputs) if needs_affinities else Affinities.nothing()
         units = self._units(np.random.default_rng(seed))
         if is_choosing:
