@@ -52,7 +52,7 @@ class LightGCNConfig(ModelConfig):
 
     embedding_size: PositiveInt = Field(128, description="dimensions of a node vector")
     num_layers: int = Field(1, ge=1, le=4, description="propagation layers")
-    epochs: PositiveInt = Field(3, description="epochs at most")
+    epochs: PositiveInt = Field(5, description="epochs at most")
     batch_size: PositiveInt = Field(8192, description="positives per batch")
     num_negatives: PositiveInt = Field(2048, description="sampled negatives per batch, shared by its positives")
     batches_per_step: PositiveInt = Field(
@@ -62,4 +62,4 @@ class LightGCNConfig(ModelConfig):
     regularization: NonNegativeFloat = Field(0.0, description="weight of the squared L2 norm of the batch's node vectors")
     hidden_item_share: float = Field(0.0, ge=0, lt=1, description="share of items whose behaviour is hidden in each step")
     temperature: PositiveFloat = Field(0.12, description="softmax temperature")
-    popularity_correction: NonNegativeFloat = Field(0.75, description="log popularity added back to the logits, times this")
+    popularity_correction: NonNegativeFloat = Field(1.0, description="log popularity added back to the logits, times this")
