@@ -63,7 +63,11 @@ dev: $(STAMP) ## Dagster's UI and daemon on loopback
 	$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
 
 .PHONY: serve
-serve: $(STAMP) ## Feast's feature server on loopback
+serve: $(STAMP) ## the recommendation service on loopback, with a page to try it
+	$(BIN)/interest-graph serve
+
+.PHONY: serve-features
+serve-features: $(STAMP) ## Feast's feature server on loopback
 	$(BIN)/interest-graph serve-features
 
 .PHONY: bench

@@ -3,9 +3,7 @@
 The application is `feature_repo.server`, the guard `serving.access.guard`; neither knows the other.
 """
 
-from fastapi import Request
-from fastapi.responses import JSONResponse, Response
-from feast.errors import FeastError
+from fastapi.responses import Response
 from starlette.types import ASGIApp
 
 from feature_repo.server import feature_app
@@ -31,8 +29,6 @@ def guarded_feature_app(home: DatasetHome, *, config: PipelineConfig) -> ASGIApp
     app = feature_app(home, config=config.features)
     metrics = ServiceMetrics(now=utc_now)
     app.add_api_route("/metrics", lambda: Response(metrics.render(), media_type=CONTENT_TYPE), include_in_schema=False)
-    # Feast's own form, which its clients read; its handler would also write the request's error into the log.
-    app.exception_handlers[FeastError] = _feast_error
     checks = {"/get-online-features": entity_limit(config.serving.max_entities)}
     return guarded(app, rules=RULES, access=home.access, config=config.serving, metrics=metrics, body_checks=checks)
 
@@ -41,7 +37,3 @@ def serve_features(home: DatasetHome, *, config: PipelineConfig, host: str, port
     """Serve look-ups until stopped; raises `AccessError` for an address that needs API keys and has none."""
     app = guarded_feature_app(home, config=config)
     serve(app, host=host, port=port, access=home.access, config=config.serving)
-
-
-def _feast_error(_: Request, error: FeastError) -> JSONResponse:
-    return JSONResponse(error.to_error_detail(), status_code=error.http_status_code())

@@ -57,7 +57,7 @@ def _config_section(name: str, section: BaseModel) -> str:
 
 def _shown(default: object) -> str:
     """A default as the page has it; of several by name, one a line."""
-    if isinstance(default, Mapping):
+    if isinstance(default, Mapping) and default:
         return "<br>".join(f"`{name}`: {value}" for name, value in default.items())
     return f"`{default}`"
 

@@ -8,8 +8,9 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 
 from ml.days import last_complete_day
 from ml.intake.dataset import dataset_fingerprint
+from ml.intake.feedback import without_feedback
 from ml.intake.ingest import landed_days
-from ml.intake.reconcile import CHANGED, MARTS_DIFFER, days_in_state, reconcile
+from ml.intake.reconcile import CHANGED, MARTS_DIFFER, NOT_BUILT, days_in_state, reconcile
 from orchestration.jobs import BEHAVIOUR, REFRESH
 from orchestration.scope import Scope
 
@@ -29,8 +30,10 @@ def landing_sensor(scope: Scope) -> dg.SensorDefinition:
         f"{BEHAVIOUR.name} over the days before it whose events changed since they were built.",
     )
     def new_landing_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        fingerprint = dataset_fingerprint(scope.dataset)
-        if fingerprint == context.cursor:
+        # Users say something at every moment: that alone asks for nothing until it belongs to a complete day.
+        given = dataset_fingerprint(without_feedback(scope.dataset))
+        cursor = f"{given} {dataset_fingerprint(scope.dataset)}"
+        if cursor == context.cursor:
             return dg.SkipReason("no landing file changed")
         now = datetime.now(UTC)
         landed = landed_days(scope.dataset, config=scope.config.intake, now=now, landed=scope.home.landed)
@@ -38,8 +41,10 @@ def landing_sensor(scope: Scope) -> dg.SensorDefinition:
         if last_complete < scope.dataset.start:
             return dg.SkipReason(f"no day from the dataset's start, {scope.dataset.start}, on is complete")
         found = reconcile(landed, store=scope.store, through=last_complete)
+        if (context.cursor or "").startswith(given) and not days_in_state(found, CHANGED, MARTS_DIFFER, NOT_BUILT):
+            return dg.SensorResult(skip_reason="only feedback came, of a day that is not complete", cursor=cursor)
         changed = [day for day in days_in_state(found, CHANGED, MARTS_DIFFER) if day < last_complete]
-        return dg.SensorResult(run_requests=requests(changed, newest=last_complete), cursor=fingerprint)
+        return dg.SensorResult(run_requests=requests(changed, newest=last_complete), cursor=cursor)
 
     return new_landing_files
 

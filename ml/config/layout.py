@@ -76,6 +76,11 @@ class DatasetHome:
         return self.base / "ranking"
 
     @property
+    def feedback(self) -> Path:
+        """The feedback log: what users told the service, a file a day or more; landing files like any other."""
+        return self.base / "feedback"
+
+    @property
     def landed(self) -> Path:
         """Landing files as they were read, so that none is read twice."""
         return self.base / "landed"

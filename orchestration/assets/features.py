@@ -124,11 +124,8 @@ def feature_assets(scope: Scope) -> list[dg.AssetsDefinition]:
         # A mismatch raises inside publish; what is left to say is whether there was something to compare.
         said = dg.AssetCheckResult(check_name=ONLINE_CHECK, passed=True, metadata={"entities compared": done.num_checked})
         figures = {f"rows of {name}": number for name, number in done.num_rows.items()}
-        removed = {f"removed from {name}": number for name, number in done.num_removed.items()}
-        yield dg.MaterializeResult(
-            metadata={"published": done.published, "reason": done.reason, "release": done.release_id, **figures, **removed},
-            check_results=[said],
-        )
+        facts = {"published": done.published, "reason": done.reason, "release": done.release_id, "generation": done.generation_id or "none"}
+        yield dg.MaterializeResult(metadata={**facts, **figures}, check_results=[said])
 
     return [user_profiles, item_features, recommendation_lists, online_features]
 
