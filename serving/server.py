@@ -59,6 +59,7 @@ def serve(app: ASGIApp, *, host: str, port: int, access: Path, config: ServingCo
         server_header=False,
         # A header could name any address; whoever connects is the caller.
         proxy_headers=False,
+        ws="none",
         log_config=logging_settings(),
         limit_concurrency=config.max_connections,
         timeout_graceful_shutdown=config.drain_seconds,

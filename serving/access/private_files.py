@@ -95,4 +95,6 @@ class Watched(Generic[Content]):
             found = self.path.stat()
         except FileNotFoundError:
             return None
+        except PermissionError as error:
+            raise AccessError(f"{self.path} may not be seen by this process; run it as the file's owner") from error
         return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

@@ -4,6 +4,8 @@ import stat
 from datetime import timedelta
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ml.errors import AccessError, SignedTextError
 from serving.access.impressions import Impression, ImpressionSigner, Shown, Subject, max_characters
@@ -77,6 +79,13 @@ def test_what_was_signed_comes_back_and_no_changed_text_does(access):
         "é" + text,
     ):
         assert reason(lambda wrong=wrong: signer.verify(wrong)) in {"malformed", "wrong signature", "unknown secret"}
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(max_size=120) | st.from_regex(r"[0-9a-f]{8}\.[A-Za-z0-9_=-]{0,90}\.[A-Za-z0-9_=-]{0,60}", fullmatch=True))
+def test_no_text_but_ours_passes_and_none_breaks_it(access, text):
+    signed = impressions(access)
+    assert reason(lambda: signed.verify(text, item_id="i1", subject=ANN, now=NOW)) in {"malformed", "unknown secret", "wrong signature"}
 
 
 def test_a_text_for_one_purpose_is_none_for_another(access):
