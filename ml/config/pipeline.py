@@ -312,6 +312,15 @@ class RankingConfig(_Section):
     shard_size: PositiveInt = Field(20_000, description="users ranked and explained between two writes: what a kill costs at most")
 
 
+class ExplanationConfig(_Section):
+    """Reasons of one answer with their share in the score, worked out while it is asked for."""
+
+    max_reasons: PositiveInt = Field(3, description="reasons told of an item at most, those of the largest share")
+    max_likes: PositiveInt = Field(50, description="likes whose share is worked out, those nearest to the items shown")
+    max_interests: int = Field(20, ge=0, description="interests whose share is worked out, those that most items shown are about")
+    min_share: PositiveFloat = Field(1e-4, description="points of score a path must be worth to be told")
+
+
 class RerankingConfig(_Section):
     """From the best candidates to the list shown; apart from `ranking`, so that a change makes no table again."""
 
@@ -440,6 +449,7 @@ class PipelineConfig(_Section):
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     ranking: RankingConfig = Field(default_factory=RankingConfig)
     reranking: RerankingConfig = Field(default_factory=RerankingConfig)
+    explanation: ExplanationConfig = Field(default_factory=ExplanationConfig)
     question: QuestionConfig = Field(default_factory=QuestionConfig)
     features: FeatureStoreConfig = Field(default_factory=FeatureStoreConfig)
     monitoring: MonitoringConfig = Field(default_factory=MonitoringConfig)

@@ -26,6 +26,10 @@ TEMPLATES: Mapping[str, Mapping[str, str]] = {
         "en": 'Because you liked "{liked}": same {relation}, {entity}',
         "zh": "因为你喜欢“{liked}”：{relation}同为{entity}",
     },
+    "about": {
+        "en": 'Because you liked "{liked}": both are about {interest}',
+        "zh": "因为你喜欢“{liked}”：两者都与{interest}有关",
+    },
     "link": {
         "en": 'Because you liked "{liked}", which is linked to this item ({relation})',
         "zh": "因为你喜欢“{liked}”，它与此相关（{relation}）",
@@ -36,6 +40,7 @@ TEMPLATES: Mapping[str, Mapping[str, str]] = {
     },
     "own_words": {"en": "Close in meaning to what you wrote", "zh": "与你写过的内容意思相近"},
     "popular": {"en": "Popular: liked by {number} so far", "zh": "热门：已有{number}人喜欢"},
+    "new": {"en": "New here: nobody has liked it yet", "zh": "新品：还没有人喜欢过"},
     "discovery": {"en": "Something different to try", "zh": "换个口味试试"},
     "query_interest": {
         "en": "About {interest}, which is close to what you asked for",
