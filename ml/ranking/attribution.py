@@ -67,7 +67,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class _Found:
-    """A path that is worth its share: for the item at `shown`, over a like, or over an interest (`liked` is then what it is most seen in)."""
+    """A path that is worth its share: for the item at `shown`, over a like, or an interest (`liked`: most seen in)."""
 
     shown: int
     kind: str

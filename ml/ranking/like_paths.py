@@ -121,7 +121,7 @@ class LikePaths:
         return np.asarray(matrix.indices[matrix.indptr[item] : matrix.indptr[item + 1]], dtype=np.int64)
 
     def _num_others(self, liked_L: IntArray, item_K: IntArray, *, user: int) -> IntArray:
-        shared_LK = (self._likers_IU[liked_L] @ self._likers_IU[item_K].T).toarray().astype(np.int64)
+        shared_LK: IntArray = (self._likers_IU[liked_L] @ self._likers_IU[item_K].T).toarray().astype(np.int64)
         if user >= 0:
             own = np.array([user])
             likes = [self._likers_IU[items][:, own].toarray().reshape(-1).astype(np.int64) for items in (liked_L, item_K)]

@@ -4,6 +4,7 @@ What is trained is `network`, how `fitting`; the choice of this set-up, with fig
 docs/adr/0003-model-default.md. Shapes: B batch of users, U users, I items, D embedding size.
 """
 
+from copy import copy
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -101,11 +102,14 @@ class InterestGNN(VectorRecommender[ModelConfig]):
         """
         if self.network_state is None:
             raise ReleaseError(f"this {self.name} has no network to propagate: it was not fitted, or saved without it; fit it again")
-        model, start, rng = type(self)(self.chosen_config), self.network_state, np.random.default_rng(0)
-        network = InterestNetwork(inputs, config=self.chosen_config, rng=rng, device=torch.device("cpu"), propagation=self.propagation)
-        start_from(network, start, vocabularies=inputs.graph.vocabularies)
-        model._popularity_I, model.network_state = log_popularity(inputs), start
+        network = InterestNetwork(
+            inputs, config=self.chosen_config, rng=np.random.default_rng(0), device=torch.device("cpu"), propagation=self.propagation
+        )
+        start_from(network, self.network_state, vocabularies=inputs.graph.vocabularies)
+        model = copy(self)
+        model._popularity_I = log_popularity(inputs)
         model._finish(network, inputs, None)
+        model.chosen_config = self.chosen_config
         return model
 
     def embed_items(self, text_NF: FloatArray) -> FloatArray:
