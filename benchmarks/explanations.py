@@ -39,7 +39,7 @@ SEED = 7
 LIST_LENGTH = 10
 NUM_USERS, NUM_TIMED = 60, 100
 # Every reason costs two fits of all that is not trained.
-NUM_REASONS = {"shop": 120, "movielens": 40}
+NUM_REASONS = {"shop": 120, "movielens": 20}
 QUICK_REASONS = 30
 # What a score may move by when the same is computed twice: the order of sums.
 ROUNDING = 1e-6

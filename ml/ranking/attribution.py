@@ -56,13 +56,15 @@ class Reason:
     """Why an item is shown: a kind, its path as `ml.ranking.paths` writes paths, its share, and the same in words.
 
     `share` is what the item's score, in [-1, 1], loses when the path is deleted. Shares of reasons that delete the same likes
-    overlap, so they do not add up to the score. Kinds without a path ("popular", "new") have share 0.
+    overlap, so they do not add up to the score. Kinds without a path ("popular", "new") have share 0. `names` is what the nodes of
+    the path are called, people left out.
     """
 
     kind: str
     path: tuple[str, ...]
     share: float
     text: str
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ class Attributor:
         by_item = defaultdict(list)
         for one, text in zip(found, texts, strict=True):
             path = self._path(one, item=int(item_K[one.shown]), user=user, user_id=user_id)
-            by_item[one.shown].append(Reason(one.kind, path, one.share, text))
+            by_item[one.shown].append(Reason(one.kind, path, one.share, text, self._called(one, item=int(item_K[one.shown]))))
         return [tuple(by_item[shown]) for shown in range(len(item_K))]
 
     def _lost(self, without: ScoresWithout, item_K: IntArray, *, user: int) -> _Lost:
@@ -223,6 +225,17 @@ class Attributor:
             return (*liked, ABOUT.relation, self._label("interest", found.node), ABOUT.relation, end)
         other = self._label("user", self._paths.other(found.liked, item, user=user))
         return (*liked, INTERACTED.relation, other, INTERACTED.relation, end)
+
+    def _called(self, found: _Found, *, item: int) -> tuple[str, ...]:
+        """Names along the path of what was liked, what it goes through and the item shown."""
+        through = "entity" if found.kind == "entity" else "interest"
+        nodes = [("item", found.liked), (through, -1 if found.kind == "others" else found.node), ("item", item)]
+        if found.kind in RUNGS:
+            return ()
+        if found.kind == "interest":
+            # What the interest is most seen in is told as an example.
+            nodes = [nodes[1], nodes[0], nodes[2]]
+        return tuple(str(self._names[kind][position].as_py()) for kind, position in nodes if position >= 0)
 
     def _label(self, kind: str, position: int) -> str:
         return f"{kind}:{self._ids[kind][position].as_py()}"

@@ -76,6 +76,7 @@ def test_an_interest_is_worth_all_likes_behind_it_and_a_like_its_own(make) -> No
     assert [one.share for one in found] == pytest.approx([0.5])
     assert found[0].path == ("user:me", "has_interest", "interest:hiking", "about", "item:tent")
     assert found[0].text == 'Because you like hiking (as in "Trail boot"), and this item is about hiking'
+    assert found[0].names == ("hiking", "Trail boot", "Tent")
 
 
 def test_a_like_leads_on_by_what_both_items_are_about(make) -> None:
@@ -105,6 +106,7 @@ def test_facts_links_and_other_people_lead_on(make) -> None:
             ("user:me", "interacted", "item:boot", "interacted", "user:u2", "interacted", "item:lamp"),
             pytest.approx(0.2),
             'Liked by 2 of the people who liked "Trail boot", as you did',
+            ("Trail boot", "Lamp"),
         ),
     )
 
