@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from ml.config.sections.communities import CommunityConfig
 from ml.config.sections.evaluation import EvaluationConfig
+from ml.config.sections.explanation import ExplanationConfig
 from ml.config.sections.extractor import ExtractorConfig
 from ml.config.sections.features import FeatureStoreConfig
 from ml.config.sections.finetuning import FinetuningConfig
@@ -35,6 +36,7 @@ from ml.errors import ConfigError
 __all__ = [
     "CommunityConfig",
     "EvaluationConfig",
+    "ExplanationConfig",
     "ExtractorConfig",
     "FeatureStoreConfig",
     "FinetuningConfig",
@@ -75,6 +77,7 @@ class PipelineConfig(Section):
     hybrid: HybridConfig = Field(default_factory=HybridConfig)
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     ranking: RankingConfig = Field(default_factory=RankingConfig)
+    explanation: ExplanationConfig = Field(default_factory=ExplanationConfig)
     reranking: RerankingConfig = Field(default_factory=RerankingConfig)
     question: QuestionConfig = Field(default_factory=QuestionConfig)
     features: FeatureStoreConfig = Field(default_factory=FeatureStoreConfig)

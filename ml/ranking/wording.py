@@ -26,6 +26,10 @@ TEMPLATES: Mapping[str, Mapping[str, str]] = {
         "en": 'Because you liked "{liked}": same {relation}, {entity}',
         "zh": "因为你喜欢“{liked}”：{relation}同为{entity}",
     },
+    "about": {
+        "en": 'Because you liked "{liked}": both are about {interest}',
+        "zh": "因为你喜欢“{liked}”：两者都与{interest}有关",
+    },
     "link": {
         "en": 'Because you liked "{liked}", which is linked to this item ({relation})',
         "zh": "因为你喜欢“{liked}”，它与此相关（{relation}）",
@@ -39,6 +43,7 @@ TEMPLATES: Mapping[str, Mapping[str, str]] = {
     "popular_lately": {"en": "Popular in the last 28 days", "zh": "近 28 天受欢迎"},
     "popular_of_these": {"en": "Popular among what you asked for in the last 28 days", "zh": "近 28 天在你所选范围内受欢迎"},
     "lately": {"en": "Close to what you liked just now", "zh": "与你刚刚喜欢的相近"},
+    "new": {"en": "New here: nobody has liked it yet", "zh": "新品：还没有人喜欢过"},
     "discovery": {"en": "Something different to try", "zh": "换个口味试试"},
     "query_interest": {
         "en": "About {interest}, which is close to what you asked for",

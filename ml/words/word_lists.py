@@ -1,7 +1,8 @@
 """The lists of words in `lists/*.txt`, read once.
 
 `stop_en` and `stop_zh` carry no interest; `companions_en` mean little alone; `unchanged_en` look like plurals and are none;
-`plain_plurals_en` lose only their s, whatever the rules of `ml.words.english` say.
+`plain_plurals_en` lose only their s, whatever the rules of `ml.words.english` say; `reason_*` may stand in a
+reason that a language model words, `unsaid_*` (denials, numbers) may not.
 """
 
 from functools import lru_cache

@@ -4,6 +4,7 @@ What is trained is `network`, how `fitting`; the choice of this set-up, with fig
 docs/adr/0003-model-default.md. Shapes: B batch of users, U users, I items, D embedding size.
 """
 
+from copy import copy
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -20,7 +21,7 @@ from ml.models.gnn.fingerprints import fingerprint_of
 from ml.models.gnn.network import InterestNetwork
 from ml.models.gnn.network_state import PROJECTION, NetworkState, start_from
 from ml.models.gnn.propagation import Propagation, TypedPropagation
-from ml.models.gnn.vector_recommender import VectorRecommender, below, checkpoints_of
+from ml.models.gnn.vector_recommender import VectorRecommender, below, checkpoints_of, log_popularity
 from ml.models.inputs import ModelInputs
 from ml.models.spectral import centered, text_mean
 from ml.models.storage import load_model, save_model
@@ -92,6 +93,23 @@ class InterestGNN(VectorRecommender[ModelConfig]):
         if self.propagation.is_linear:
             self._text_mean_F, self._projection_FD = text_mean(inputs.text_ID), self.network_state.arrays[PROJECTION]
         return self
+
+    def propagated_over(self, inputs: ModelInputs) -> Self:
+        """The same parameters over another graph of the same nodes: what it would say had it been trained, then lost or gained edges.
+
+        Nothing is trained; on the CPU. Raises `ReleaseError` for a model without its network, `ConfigError` for texts of another space.
+        """
+        if self.network_state is None:
+            raise ReleaseError(f"this {self.name} has no network to propagate: it was not fitted, or saved without it; fit it again")
+        network = InterestNetwork(
+            inputs, config=self.chosen_config, rng=np.random.default_rng(0), device=torch.device("cpu"), propagation=self.propagation
+        )
+        start_from(network, self.network_state, vocabularies=inputs.graph.vocabularies)
+        model = copy(self)
+        model._popularity_I = log_popularity(inputs)
+        model._finish(network, inputs, None)
+        model.chosen_config = self.chosen_config
+        return model
 
     def embed_items(self, text_NF: FloatArray) -> FloatArray:
         """Unit vectors of new items that nothing is known of but their text, shape [N, D]; 0 for rows of zeros.

@@ -20,6 +20,7 @@ from ml.epochs.course import Epoch, Progress
 from ml.errors import ConfigError
 from ml.ids import FloatArray, IntArray
 from ml.models.gnn.interest_gnn import InterestGNN
+from ml.models.gnn.lightgcn import LightGCN
 from ml.models.gnn.network_state import NetworkState
 from ml.models.histories import Histories
 from ml.models.hybrid.affinities import Affinities
@@ -170,19 +171,50 @@ class Hybrid:
         scores_BI = np.empty((len(user_index), self._histories.positives_UI.shape[1]), dtype=np.float32)
         for block in _blocks(len(user_index)):
             block_index = user_index[block]
-            scores = {name: model.score(block_index) for name, model in self.models.items()}
+            scores = {name: model.score(block_index) for name, model in self._asked().items()}
             scores_BI[block] = self._answer(scores, histories=self._histories.take(block_index), met_BI=self._met_UI[block_index])
         return scores_BI
 
-    def fold_in(self, histories: Histories) -> FloatArray:
-        """As `score`, for new users who met nothing but what they like, shape [B, I]."""
+    def fold_in(self, histories: Histories, *, met_BI: sp.csr_array | None = None) -> FloatArray:
+        """As `score`, for new users, shape [B, I]; `met_BI` marks what they met, at least what they like, None: nothing else.
+
+        Evidence is shared among what was not met, so scores depend on it. Raises `ValueError` for `met_BI` of another shape.
+        """
         require_same_items(histories, num_items=self._histories.positives_UI.shape[1])
+        if met_BI is not None and met_BI.shape != histories.positives_UI.shape:
+            raise ValueError(f"met_BI has shape {met_BI.shape}, the histories {histories.positives_UI.shape}; both need the same users")
         scores_BI = np.empty(histories.positives_UI.shape, dtype=np.float32)
         for block in _blocks(len(histories)):
             of_block = histories.take(np.arange(len(histories))[block])
-            scores = {name: model.fold_in(of_block) for name, model in self.models.items()}
-            scores_BI[block] = self._answer(scores, histories=of_block, met_BI=of_block.liked_UI)
+            scores = {name: model.fold_in(of_block) for name, model in self._asked().items()}
+            met = of_block.liked_UI if met_BI is None else met_BI[block]
+            scores_BI[block] = self._answer(scores, histories=of_block, met_BI=met)
         return scores_BI
+
+    def in_world(self, inputs: ModelInputs, *, seed: int) -> Self:
+        """The hybrid as it would be over other edges of the same users and items: what it learned stays, what is computed from them is new.
+
+        Models that solve or count are fitted again; the network keeps its parameters and is propagated over the new graph, as in
+        CF-GNNExplainer (Lucic et al., AISTATS 2022): trained again it would move by chance as well. Two calls with one seed differ by
+        their inputs alone. Raises `ConfigError` for a pool with another network, `ReleaseError` for one saved without its network.
+        """
+        if LightGCN.name in self.models:
+            raise ConfigError(f"{LightGCN.name} cannot be propagated over other edges; ask a hybrid without it")
+        world = copy(self)
+        world.models = {
+            name: model.propagated_over(inputs)
+            if isinstance(model, InterestGNN)
+            else copy(model).fit(inputs, rng=np.random.default_rng(seed))
+            for name, model in self._asked().items()
+        }
+        world._histories, world._met_UI = inputs.histories, inputs.seen_UI
+        world._affinities = Affinities.of(inputs) if self.choices.ranker else Affinities.nothing()
+        return world
+
+    def _asked(self) -> dict[str, Recommender]:
+        """The models whose opinion the answer reads: only a ranker reads those that count nothing in the pool."""
+        opinions, all_are = self.choices.opinions, self.choices.ranker is not None
+        return {name: model for name, model in self.models.items() if all_are or opinions[name].weight > 0}
 
     def _answer(self, scores: Mapping[str, FloatArray], *, histories: Histories, met_BI: sp.csr_array) -> FloatArray:
         lift_BI = ranked_lift(

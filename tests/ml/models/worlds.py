@@ -3,6 +3,8 @@
 Ids are partly Chinese on purpose. Shapes: U users, I items.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -89,3 +91,20 @@ def relabelled(inputs: ModelInputs, order: IntArray) -> ModelInputs:
         disliked_UI=((inputs.seen_UI.toarray() > 0) & (inputs.positives_UI.toarray() == 0))[order] * 1.0,
         text_ID=inputs.text_ID,
     )
+
+
+def with_interests(inputs: ModelInputs, about: Mapping[str, Sequence[int]]) -> ModelInputs:
+    """The world with interests that items at these positions are about, and that users have who like one of them."""
+    interests = Vocabulary("interest", list(about))
+    pairs = [(item, int(interests.positions([name])[0])) for name, items in about.items() for item in items]
+    about_IT = np.zeros((len(inputs.items), len(interests)))
+    about_IT[tuple(np.array(pairs).T)] = 1.0
+    has_UT = (inputs.positives_UI.toarray() > 0) @ about_IT
+    edges = {EdgeType("item", "about", "interest"): _edges_of(about_IT), EdgeType("user", "has_interest", "interest"): _edges_of(has_UT)}
+    graph = InterestGraph(inputs.graph.vocabularies | {"interest": interests}, inputs.graph.edges | edges)
+    return replace(inputs, graph=graph)
+
+
+def _edges_of(weight_ST: np.ndarray) -> Edges:
+    source, target = np.nonzero(weight_ST)
+    return Edges(source.astype(np.int64), target.astype(np.int64), weight_ST[source, target].astype(np.float32))
