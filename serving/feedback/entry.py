@@ -97,12 +97,10 @@ def from_line(line: bytes) -> Accepted:
 
 
 def _check_text(name: str, text: str | None, *, most: int, needed: bool) -> None:
-    if text is None or not text.strip():
-        if needed or text is not None:
-            raise ValueError(
-                f"{name} is {'missing' if text is None else 'empty'}; {'fill it in' if needed else 'fill it in, or leave it out'}"
-            )
+    if text is None and not needed:
         return
+    if text is None or not text.strip():
+        raise ValueError(f"{name} is {'missing' if text is None else 'empty'}; fill it in{'' if needed else ', or leave it out'}")
     if len(text) > most:
         raise ValueError(f"{name} has {len(text)} characters; at most {most} are kept")
     if "\0" in text or not _is_unicode(text):
