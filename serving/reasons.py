@@ -23,7 +23,8 @@ class Reasoner:
         """The reasons of some items of a rung, by catalogue position; never none."""
         tellers: Mapping[RungName, Callable[[Scored, IntArray], list[list[Reason]]]] = {
             "text": self._of_text,
-            "personal": self._of_graph,
+            "personal": self._of_taste,
+            "fold_in": self._of_taste,
             "interest": self._of_graph,
         }
         return tellers.get(scored.rung, self._in_words)(scored, items)
@@ -33,6 +34,18 @@ class Reasoner:
         index = scored.answered.index
         told = scored.answered.explained(index.items.positions(self._ids(items)), language=self._snapshot.language)
         return [[Reason(kind="query", text=text, path=path)] for text, path in zip(told.reasons, told.paths, strict=True)]
+
+    def _of_taste(self, scored: Scored, items: IntArray) -> list[list[Reason]]:
+        """Paths that the score would be lower without, each with how much lower."""
+        taste, attributor, asked = self._snapshot.taste, self._snapshot.attributor, self._asked
+        assert taste is not None  # noqa: S101  (the rung of a release)
+        assert attributor is not None  # noqa: S101
+        without = taste.without(taste.user_index(asked.user_id), said=asked.said, now=asked.now)
+        item_K = taste.items.positions(self._ids(items))
+        told = attributor.explain(without, item_K=item_K, user_id=asked.user_id or "")
+        return [
+            [Reason(kind=one.kind, text=one.text, path=list(one.path), share=one.share if one.path else None) for one in of] for of in told
+        ]
 
     def _of_graph(self, scored: Scored, items: IntArray) -> list[list[Reason]]:
         ranked = pa.table(
@@ -48,7 +61,7 @@ class Reasoner:
     def _in_words(self, scored: Scored, items: IntArray) -> list[list[Reason]]:
         ids = self._ids(items)
         chinese = is_chinese(self._snapshot.names.of("item", ids), language=self._snapshot.language)
-        name = {"fold_in": "lately", "segment": "popular_of_these", "popular": "popular_lately"}[scored.rung]
+        name = {"segment": "popular_of_these", "popular": "popular_lately"}[scored.rung]
         return [[Reason(kind=scored.rung, text=text)] for text in fill(name, is_chinese=chinese).to_pylist()]
 
     def _ids(self, items: IntArray) -> pa.Array:

@@ -22,6 +22,7 @@ from ml.graph.interest_graph import InterestGraph
 from ml.graph.table import graph_from_table
 from ml.ids import FloatArray, Vocabulary
 from ml.names import normalise_names
+from ml.ranking.attribution import Attributor
 from ml.ranking.explain import Explainer
 from ml.ranking.item_facts import ItemFacts
 from ml.ranking.names import Names
@@ -111,6 +112,13 @@ class Snapshot:
         )
 
     @cached_property
+    def attributor(self) -> Attributor | None:
+        """What tells reasons with their share in the release's scores; None without a release."""
+        if self.taste is None:
+            return None
+        return Attributor(self.graph, items=self.taste.items, names=self.names, language=self.language, config=self.config.explanation)
+
+    @cached_property
     def facts(self) -> ItemFacts:
         """What re-ranking knows of the catalogue's items."""
         config = self.config.reranking
@@ -130,7 +138,7 @@ class Snapshot:
             self.query.ask(vector, space_id=self.encoder.space.space_id)
         if self.taste is not None and len(self.taste.users):
             self.taste.model.score(np.zeros(1, dtype=np.int64))
-        _ = self.facts, self.catalogue.values, self.items_by_title, self.interests_by_name
+        _ = self.facts, self.attributor, self.explainer, self.catalogue.values, self.items_by_title, self.interests_by_name
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,15 @@
 Shapes: I items of the release's model, D its vectors.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
 
-from ml.ids import FloatArray
+from ml.ids import FloatArray, IntArray
+from ml.models.ablation import Ablation
 from ml.models.histories import Histories
 from ml.models.hybrid.hybrid import Hybrid
 from ml.training.candidate import FittedModel
@@ -37,6 +39,10 @@ class Taste:
         place, known = self.users.find([user_id] if user_id is not None else [])
         return self.items.take(self.model.met_UI[place[known]].indices.astype(np.int64))
 
+    def without(self, user_index: int | None, *, said: UserFeedback, now: datetime) -> Ablation:
+        """Whom reasons are asked of: their scores as they are, and without some of their likes."""
+        return Ablation(self.model, self.history(user_index, said=said, now=now), self._met(user_index, said=said))
+
     def history(self, user_index: int | None, *, said: UserFeedback, now: datetime) -> Histories:
         """What the user likes at `now`, one row: what the release knows of them, with what they said since."""
         known = self._nothing() if user_index is None else self.model.histories.take(np.array([user_index]))
@@ -45,7 +51,9 @@ class Taste:
     def folded(self, *, said: UserFeedback, now: datetime) -> FloatArray | None:
         """For somebody of whom only this is known, shape [I]; None where none of their likes is an item of the release."""
         history = self.history(None, said=said, now=now)
-        return self.model.fold_in(history)[0] if history.positives_UI.nnz else None
+        if not history.positives_UI.nnz:
+            return None
+        return self.model.fold_in(history, met_BI=_marked([self._met(None, said=said)], num_items=len(self.items)))[0]
 
     def updated(self, user_index: int, *, said: UserFeedback, now: datetime) -> FloatArray:
         """As the release scores the user, moved by what their new likes, and those they took back, change, shape [I].
@@ -57,13 +65,27 @@ class Taste:
         before, after = self.model.histories.take(np.array([user_index])), self.history(user_index, said=said, now=now)
         if np.array_equal(before.positives_UI.indices, after.positives_UI.indices) and not said.seen:
             return scores_I
-        folded_2I = self.model.fold_in(_stacked(before, after))
+        met = [self._met(user_index, said=UserFeedback()), self._met(user_index, said=said)]
+        folded_2I = self.model.fold_in(_stacked(before, after), met_BI=_marked(met, num_items=len(self.items)))
         changed_I: FloatArray = np.clip(scores_I + folded_2I[1] - folded_2I[0], -1.0, 1.0)
         return changed_I
+
+    def _met(self, user_index: int | None, *, said: UserFeedback) -> IntArray:
+        """Positions of what the user met, ascending: at fit, and what they spoke of since."""
+        before = np.zeros(0, dtype=np.int64) if user_index is None else self.model.met_UI[[user_index]].indices
+        spoken_of, known = self.items.find(sorted(said.seen))
+        return np.union1d(before, spoken_of[known]).astype(np.int64)
 
     def _nothing(self) -> Histories:
         empty_1I = sp.csr_array((1, len(self.items)), dtype=np.float32)
         return Histories(empty_1I, empty_1I.copy() if self.model.histories.age_UI is not None else None)
+
+
+def _marked(met_B: Sequence[IntArray], *, num_items: int) -> sp.csr_array:
+    """1 at these positions, a row each, shape [B, I]."""
+    starts_B = np.cumsum([0, *map(len, met_B)])
+    column_E = np.concatenate(met_B)
+    return sp.csr_array((np.ones(len(column_E), dtype=np.float32), column_E, starts_B), shape=(len(met_B), num_items))
 
 
 def _stacked(before: Histories, after: Histories) -> Histories:
