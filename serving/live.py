@@ -44,7 +44,10 @@ class Live:
         with self._alone:
             try:
                 generation = self._find()
-                if generation.generation_id in {self._generation_id, self._failed}:
+                if generation.generation_id == self._generation_id:
+                    self._failed = self.problem = None
+                    return False
+                if generation.generation_id == self._failed:
                     return False
                 self._failed = generation.generation_id
                 snapshot = self._load(generation)

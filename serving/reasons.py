@@ -35,7 +35,7 @@ class Reasoner:
         told = scored.answered.explained(index.items.positions(self._ids(items)), language=self._snapshot.language)
         return [[Reason(kind="query", text=text, path=path)] for text, path in zip(told.reasons, told.paths, strict=True)]
 
-    def _of_taste(self, scored: Scored, items: IntArray) -> list[list[Reason]]:
+    def _of_taste(self, _scored: Scored, items: IntArray) -> list[list[Reason]]:
         """Paths that the score would be lower without, each with how much lower."""
         taste, attributor, asked = self._snapshot.taste, self._snapshot.attributor, self._asked
         assert taste is not None  # noqa: S101  (the rung of a release)
