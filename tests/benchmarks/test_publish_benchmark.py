@@ -38,7 +38,7 @@ def test_all_threads_ask_until_they_are_told_to_stop() -> None:
 
 
 def test_the_world_says_its_day_in_every_row() -> None:
-    with new_world(Size(num_users=50, num_items=3, num_publishes=2, num_kills=0)) as world:
+    with new_world(Size(num_users=50, num_items=3, num_publishes=2, num_materialized=0, num_kills=0)) as world:
         ours = _Ours(world, FeatureStoreConfig(online_store="sqlite"))
         ask = ours.asking()
         assert (len(world.asked), ask()) == (10, {0})
