@@ -33,8 +33,8 @@ from feature_repo.publish import publish as publish_features
 from ml.config.pipeline import FeatureStoreConfig
 from ml.days import as_of
 
-FULL = Size(num_users=5_000, num_items=1_000, num_publishes=10, num_kills=20)
-QUICK = Size(num_users=500, num_items=100, num_publishes=10, num_kills=20)
+FULL = Size(num_users=5_000, num_items=1_000, num_publishes=10, num_materialized=3, num_kills=20)
+QUICK = Size(num_users=500, num_items=100, num_publishes=10, num_materialized=3, num_kills=20)
 
 
 def main(options: Options) -> None:
@@ -79,7 +79,7 @@ def _measure(config: FeatureStoreConfig, *, size: Size) -> Iterator[Row]:
     with new_world(size) as world:
         feast = _PlainFeast(world, config)
         found = watched(feast.asking, feast.publish_days(size))
-        yield _row(config, "Feast's materialize", *found, num_publishes=size.num_publishes)
+        yield _row(config, "Feast's materialize", *found, num_publishes=size.num_materialized)
     with new_world(size) as world:
         yield _row(config, "killed", *_killed(_Ours(world, config), size=size), num_publishes=size.num_kills)
 
@@ -164,7 +164,7 @@ class _PlainFeast:
 
     def publish_days(self, size: Size) -> Callable[[], None]:
         """So many days materialized, one after another."""
-        days = [self._world.write(number) for number in range(1, size.num_publishes + 1)]
+        days = [self._world.write(number) for number in range(1, size.num_materialized + 1)]
 
         def materialize_all() -> None:
             for day in days:

@@ -43,14 +43,16 @@ def watched(asking: Callable[[], Ask], act: Callable[[], object]) -> tuple[Readi
         ready.wait()
         results.put(read_until(stop, ask, num_threads=THREADS_EACH))
 
-    readers = [FORK.Process(target=process) for _ in range(READER_PROCESSES)]
+    readers = [FORK.Process(target=process, daemon=True) for _ in range(READER_PROCESSES)]
     for reader in readers:
         reader.start()
     ready.wait()
     started = time.perf_counter()
-    act()
+    try:
+        act()
+    finally:
+        stop.set()
     seconds = time.perf_counter() - started
-    stop.set()
     met = Readings()
     for _ in readers:
         met.add(results.get())

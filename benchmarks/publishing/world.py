@@ -28,6 +28,7 @@ class Size:
     num_users: int
     num_items: int
     num_publishes: int
+    num_materialized: int
     num_kills: int
 
 

@@ -58,7 +58,11 @@ class FeedbackLog:
         self._on_durable = on_durable
         self._lock = _lock(folder)
         self._keys = KeyMemory()
-        self._recover(now=clock())
+        try:
+            self._recover(now=clock())
+        except BaseException:
+            os.close(self._lock)
+            raise
         self._writer = SegmentWriter(folder, max_bytes=max_segment_bytes)
         self._waiting: deque[_Request] = deque()
         self._changed = threading.Condition()
@@ -181,7 +185,8 @@ class FeedbackLog:
 def _lock(folder: Path) -> int:
     """An open file that holds the folder's writer lock until it is closed, or this process dies."""
     folder.mkdir(parents=True, exist_ok=True)
-    sync_directory(folder.parent)
+    for above in (folder.parent, folder.parent.parent):
+        sync_directory(above)
     path = folder / LOCK
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
     try:

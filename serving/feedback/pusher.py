@@ -92,8 +92,9 @@ class FeedbackPusher:
             with self._changed:
                 self._waiting = waiting | self._waiting
             return False
-        self._online |= {row.user_id for row in rows if row.last_event_at is not None}
-        self._online -= {row.user_id for row in rows if row.last_event_at is None}
+        gone = {row.user_id for row in rows if row.last_event_at is None}
+        # A new set: another thread may be going through the old one.
+        self._online = (self._online | {row.user_id for row in rows}) - gone
         return True
 
 

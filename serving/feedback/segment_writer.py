@@ -4,6 +4,7 @@ A file of which a write or sync failed is never written again: what the system t
 holds of it is unknown (the lesson of PostgreSQL's "fsyncgate"). The next write begins another file.
 """
 
+import errno
 import os
 from datetime import date
 from pathlib import Path
@@ -51,6 +52,8 @@ class SegmentWriter:
             rest = rest[os.write(self._handle, rest) :]
         # The size counts as data: what is needed to read the bytes back is synced too.
         os.fdatasync(self._handle)
+        if not os.fstat(self._handle).st_nlink:
+            raise OSError(errno.ENOENT, "the file was deleted while it was written")
 
     def _open(self, day: date) -> None:
         """Have the newest file open if it takes more of `day`, else a new one."""

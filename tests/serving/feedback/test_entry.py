@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.feedback.entry import KINDS, Accepted, Feedback, from_line, is_whole, to_line
@@ -22,6 +22,7 @@ SAID = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(SAID)
 def test_a_line_says_what_was_said(said: Feedback) -> None:
     line = to_line(Accepted(said, AT))
@@ -29,6 +30,7 @@ def test_a_line_says_what_was_said(said: Feedback) -> None:
     assert from_line(line) == Accepted(said, AT)
 
 
+@settings(deadline=None)
 @given(SAID, st.data())
 def test_a_torn_or_changed_line_is_known(said: Feedback, data: st.DataObject) -> None:
     line = to_line(Accepted(said, AT))

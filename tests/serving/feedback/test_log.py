@@ -164,6 +164,16 @@ def test_the_folder_can_be_full_before_the_first_file(folder, like, append, monk
     assert keys(folder) == ["k1"]
 
 
+def test_a_file_deleted_under_the_log_acknowledges_nothing(folder, like, append) -> None:
+    with folder.open() as log:
+        append(log, [like("k1")])
+        next(folder.path.glob("*.jsonl")).unlink()
+        with pytest.raises(FeedbackError, match="the file was deleted while it was written"):
+            append(log, [like("k2")])
+        append(log, [like("k2")])
+    assert keys(folder) == ["k2"]
+
+
 def test_a_file_a_day_and_more_where_much_is_said(folder, like, append, clock) -> None:
     with folder.open(max_segment_bytes=280) as log:
         append(log, [like(f"k{n}") for n in range(4)])
