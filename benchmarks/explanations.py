@@ -179,7 +179,7 @@ def _row(name: str, kind: str, *, chosen: Sequence[Told], verdicts: Sequence[Ver
         "reasons": len(chosen),
         "edges exist": float(np.mean([verdict.exists for verdict in verdicts])),
         "lowers": _by_user(chosen, np.array([verdict.loss for verdict in verdicts]) > ROUNDING),
-        "way alone": _by_user([chosen[place] for place in with_way], way_lost[with_way] > ROUNDING) if len(with_way) else None,
+        "way alone": _by_user([chosen[int(place)] for place in with_way], way_lost[with_way] > ROUNDING) if len(with_way) else None,
         "share, median": float(np.median([one.reason.share for one in chosen])),
         "lost, median": float(np.median([verdict.loss for verdict in verdicts])),
     }

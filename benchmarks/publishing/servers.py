@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.context import ForkProcess
 
+import uvicorn
+
 from benchmarks.publishing.readers import FORK
-from feature_repo.server import serve
+from feature_repo.server import feature_app
 from ml.config import DatasetHome
 from ml.config.pipeline import FeatureStoreConfig
 
@@ -17,7 +19,7 @@ from ml.config.pipeline import FeatureStoreConfig
 def feature_server(home: DatasetHome, config: FeatureStoreConfig) -> Iterator[int]:
     """Feast's server over what is published, in a process of its own; its port."""
     port = _free_port()
-    server: ForkProcess = FORK.Process(target=lambda: serve(home, config=config, port=port))
+    server: ForkProcess = FORK.Process(target=lambda: uvicorn.run(feature_app(home, config=config), port=port, log_level="warning"))
     server.start()
     try:
         _await(port)
