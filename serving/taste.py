@@ -53,7 +53,9 @@ class Taste:
         history = self.history(None, said=said, now=now)
         if not history.positives_UI.nnz:
             return None
-        return self.model.fold_in(history, met_BI=_marked([self._met(None, said=said)], num_items=len(self.items)))[0]
+        scores_1I = self.model.fold_in(history, met_BI=_marked([self._met(None, said=said)], num_items=len(self.items)))
+        folded_I: FloatArray = scores_1I[0]
+        return folded_I
 
     def updated(self, user_index: int, *, said: UserFeedback, now: datetime) -> FloatArray:
         """As the release scores the user, moved by what their new likes, and those they took back, change, shape [I].

@@ -51,7 +51,7 @@ def service(scope, clock):
 
 @pytest.fixture(scope="module")
 def client(scope, service) -> Iterator[TestClient]:
-    with TestClient(service_app(service, served=served_of(scope)), client=("127.0.0.1", 50000)) as client:
+    with TestClient(service_app(service, served=served_of(scope)), base_url="http://127.0.0.1", client=("127.0.0.1", 50000)) as client:
         yield client
 
 
@@ -303,6 +303,6 @@ def test_feedback_is_in_effect_after_a_restart(scope, clock, client, service, as
     expected = shown(ask(user_id=user))
     service.feedback.close()
     again = build_service(replace(served_of(scope)), now=clock)
-    with TestClient(service_app(again, served=served_of(scope)), client=("127.0.0.1", 50000)) as other:
+    with TestClient(service_app(again, served=served_of(scope)), base_url="http://127.0.0.1", client=("127.0.0.1", 50000)) as other:
         answer = other.post("/v1/recommend", json={"user_id": user}).json()
     assert shown(answer) == expected
