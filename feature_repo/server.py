@@ -42,9 +42,20 @@ def wall_clock() -> datetime:
     return datetime.now(UTC)
 
 
-def feature_app(home: DatasetHome, *, config: FeatureStoreConfig, clock: Clock = wall_clock) -> "FastAPI":
+def as_it_is(_: "FastAPI") -> None:
+    """Changes nothing of an application."""
+
+
+def feature_app(
+    home: DatasetHome,
+    *,
+    config: FeatureStoreConfig,
+    clock: Clock = wall_clock,
+    prepare: Callable[["FastAPI"], None] = as_it_is,
+) -> "FastAPI":
     """The web application; raises `PublishError` if nothing was ever published.
 
+    `prepare` is called with every application of Feast's before it answers, to say how errors are told.
     Every answer says in its headers which release and generation gave it, the moment it speaks of, its age in seconds by
     `clock`, and whether that is more than `features.ttl_days`.
     """
@@ -60,7 +71,7 @@ def feature_app(home: DatasetHome, *, config: FeatureStoreConfig, clock: Clock =
         return TimelyFeatureStore(config=settings, ttl=ttl, clock=clock)
 
     stores = LiveStores(home, config=config, store_maker=timely_store if config.refuse_stale else plain_store)
-    live = _LiveApplication(stores, ttl=ttl, clock=clock)
+    live = _LiveApplication(stores, ttl=ttl, clock=clock, prepare=prepare)
 
     @asynccontextmanager
     async def closing_all(_: FastAPI) -> AsyncIterator[None]:
@@ -75,8 +86,9 @@ def feature_app(home: DatasetHome, *, config: FeatureStoreConfig, clock: Clock =
 class _LiveApplication:
     """An ASGI application that hands each request to the live generation's."""
 
-    def __init__(self, stores: "LiveStores", *, ttl: timedelta, clock: Clock) -> None:
+    def __init__(self, stores: "LiveStores", *, ttl: timedelta, clock: Clock, prepare: Callable[["FastAPI"], None]) -> None:
         self._stores = stores
+        self._prepare = prepare
         self._ttl = ttl
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -116,7 +128,7 @@ class _LiveApplication:
         generation_id = opened.generation.generation_id
         async with self._lock:
             if generation_id not in self._open:
-                self._open[generation_id] = await _started(opened.store)
+                self._open[generation_id] = await _started(opened.store, prepare=self._prepare)
                 if len(self._open) > NUM_OPEN:
                     _, (_, closing) = self._open.popitem(last=False)
                     await closing.aclose()
@@ -124,7 +136,7 @@ class _LiveApplication:
             return self._open[generation_id][0]
 
 
-async def _started(store: "FeatureStore") -> tuple["FastAPI", AsyncExitStack]:
+async def _started(store: "FeatureStore", *, prepare: Callable[["FastAPI"], None]) -> tuple["FastAPI", AsyncExitStack]:
     """Feast's application over one store, its reading routes alone, started; and what closes it."""
     from feast.errors import FeastError  # noqa: PLC0415  (Feast imports slowly)
     from feast.feature_server import get_app  # noqa: PLC0415
@@ -134,6 +146,7 @@ async def _started(store: "FeatureStore") -> tuple["FastAPI", AsyncExitStack]:
     app.router.routes = [route for route in app.router.routes if getattr(route, "path", None) in READ_ROUTES]
     # Feast's own form of an error, which its clients read; its handler would also write the request into the log.
     app.exception_handlers[FeastError] = _told
+    prepare(app)
     closing = AsyncExitStack()
     await closing.enter_async_context(app.router.lifespan_context(app))
     return app, closing

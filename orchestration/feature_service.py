@@ -6,11 +6,14 @@ The application is `feature_repo.server`, the guard `serving.access.guard`; neit
 from fastapi.responses import Response
 from starlette.types import ASGIApp
 
+from feature_repo.definitions import SERVICES
 from feature_repo.server import feature_app
 from ml.config import DatasetHome, PipelineConfig
-from serving.access.entities import entity_limit
+from ml.contracts import CONTRACTS
+from serving.access.look_ups import look_up_check
 from serving.access.rules import RouteRules
 from serving.metrics import CONTENT_TYPE, ServiceMetrics
+from serving.problems import answer_with_problems
 from serving.server import guarded, serve, utc_now
 
 RULES = RouteRules(
@@ -22,14 +25,16 @@ RULES = RouteRules(
         ("GET", "/openapi.json"): "read",
     }
 )
+# What each feature service, and each view, is asked by.
+KEYS = {name: CONTRACTS[view].key[0] for service, view in SERVICES.items() for name in (service, view)}
 
 
 def guarded_feature_app(home: DatasetHome, *, config: PipelineConfig) -> ASGIApp:
     """The feature server of a dataset, ready to be served; raises `PublishError` if nothing was ever published."""
-    app = feature_app(home, config=config.features)
+    app = feature_app(home, config=config.features, prepare=answer_with_problems)
     metrics = ServiceMetrics(now=utc_now)
     app.add_api_route("/metrics", lambda: Response(metrics.render(), media_type=CONTENT_TYPE), include_in_schema=False)
-    checks = {"/get-online-features": entity_limit(config.serving.max_entities)}
+    checks = {"/get-online-features": look_up_check(KEYS.get, max_entities=config.serving.max_entities)}
     return guarded(app, rules=RULES, access=home.access, config=config.serving, metrics=metrics, body_checks=checks)
 
 

@@ -4,16 +4,20 @@ import json
 import re
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime
 
 import pytest
+from fastapi.testclient import TestClient
 
+from feature_repo.definitions import SERVICES
 from feature_repo.publish import publish
+from feature_repo.server import feature_app
 from ml.config import PipelineConfig
 from ml.errors import AccessError
-from orchestration.feature_service import RULES, guarded_feature_app, serve_features
+from orchestration.feature_service import KEYS, RULES, guarded_feature_app, serve_features
 from serving.access.keys import create_key
 
 from .conftest import FIRST, REPOSITORY
@@ -45,6 +49,7 @@ def served(published, tmp_path):
     try:
         while not (found := re.search(r"running on http://127.0.0.1:(\d+)", log.read_text())):
             assert server.poll() is None, log.read_text()
+            time.sleep(0.2)
         yield int(found.group(1)), log
     finally:
         server.terminate()
@@ -97,9 +102,13 @@ def test_feasts_server_asks_for_keys_and_keeps_to_the_limits(published, served):
     # Feast's own errors keep the form its clients read, and show no stack.
     status, text = ask(port, path, wish("ann@example.com", service="no_such"), held)
     assert (status, "no_such" in text, "Traceback" in text) == (404, True, False)
-    status, text = ask(port, path, {"feature_service": "user_profile", "entities": {"no_key": ["ann@example.com"]}}, held)
-    assert status >= 400
-    assert "Traceback" not in text
+    # A mistake is the caller's, and told: Feast alone answers each of these with 500.
+    for mistake in ({"no_key": ["ann@example.com"]}, {}, {"user_id": []}, {"user_id": [None]}, {"user_id": ["a"], "item_id": ["b", "c"]}):
+        status, text = ask(port, path, {"feature_service": "user_profile", "entities": mistake}, held)
+        assert (status, json.loads(text)["type"]) == (422, "urn:interest-graph:problem:invalid-request"), mistake
+    # What Feast's own rules refuse is a problem too, and does not repeat what was sent.
+    status, text = ask(port, path, {**wish("ann@example.com"), "full_feature_names": "ann@example.com"}, held)
+    assert (status, json.loads(text)["status"], "ann@example.com" in text) == (422, 422, False)
     for removed in ("/push", "/write-to-online-store", "/materialize", "/materialize-incremental"):
         assert ask(port, removed, {}, held)[0] == 404, removed
     status, text = ask(port, "/metrics", None, held)
@@ -110,9 +119,18 @@ def test_feasts_server_asks_for_keys_and_keeps_to_the_limits(published, served):
     assert all(json.loads(line) for line in written.splitlines())
 
 
+@pytest.mark.parametrize("entities", [{"no_key": ["a"]}, {}, {"user_id": [None]}])
+def test_feast_alone_takes_a_mistake_for_its_own_failure(published, entities):
+    """The hole that `serving.access.look_ups` closes; when this fails, Feast has closed it."""
+    with TestClient(feature_app(published.home, config=PipelineConfig().features), raise_server_exceptions=False) as client:
+        asked = {"feature_service": "user_profile", "entities": entities}
+        assert client.post("/get-online-features", json=asked).status_code == 500
+
+
 def test_every_route_of_feasts_server_has_a_scope(published):
     """`guarded` refuses to start where Feast grew a route that the table does not know."""
     assert guarded_feature_app(published.home, config=PipelineConfig())
     assert RULES.table["POST", "/get-online-features"] == "read"
+    assert {name: KEYS[name] for name in SERVICES} == {"user_profile": "user_id", "item_profile": "item_id", "recommendations": "user_id"}
     with pytest.raises(AccessError, match="holds no live API key"):
         serve_features(published.home, config=PipelineConfig(), host="0.0.0.0", port=0)

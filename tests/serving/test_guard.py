@@ -8,9 +8,9 @@ import pytest
 
 from ml.errors import AccessError
 from serving.access.binding import check_binding, is_loopback
-from serving.access.entities import entity_limit
 from serving.access.keys import KeyRing, key_file, read_keys, revoke_key
 from serving.access.rules import RouteRules
+from serving.problems import Problem
 
 from .conftest import NOW, RULES
 
@@ -257,20 +257,13 @@ def test_the_applications_own_refusals_are_problems_too(service, key):
     is_problem(service.ask("POST", "/v1/echo", key=key("read"), chunks=[b"{"]), 422, "invalid-request")
 
 
-def test_entities_are_counted(make_service, key):
-    service = make_service(body_checks={"/v1/echo": entity_limit(3)})
-    text = key("read")
-
-    def ask(body):
-        return service.ask("POST", "/v1/echo", key=text, chunks=[json.dumps(body).encode()])
-
-    assert "4 entities were asked for, one request may ask for 3" in is_problem(
-        ask({"entities": {"user_id": ["a"], "item_id": ["b"] * 4}}), 422, "too-many-entities"
-    )
-    for left_to_the_application in ({"entities": {"user_id": ["a"] * 3}}, {"entities": 7}, {"entities": {"user_id": 7}}, [], "x"):
-        is_problem(ask(left_to_the_application), 422, "invalid-request")
-    deep = b"[" * 100_000
-    is_problem(service.ask("POST", "/v1/echo", key=text, chunks=[deep]), 400, "bad-request")
+def test_a_body_check_holds_on_its_route_alone(make_service, key):
+    refusal = Problem(422, "odd", "this body is not even in length; send another")
+    service = make_service(body_checks={"/v1/echo": lambda body: refusal if len(body) % 2 else None})
+    text = key("read", "feedback")
+    is_problem(service.ask("POST", "/v1/echo", key=text, chunks=[b"{", b"} "]), 422, "odd")
+    assert service.ask("POST", "/v1/echo", key=text, chunks=[b"{}"]).status == 200
+    assert service.ask("POST", "/v1/feedback", key=text, chunks=[b"{} "]).status == 200
 
 
 def test_a_websocket_is_closed_before_it_opens(service):
