@@ -173,21 +173,17 @@ def _score(model: Hybrid, inputs: ModelInputs, *, user: int, item: int) -> float
 
 
 def _row(name: str, kind: str, chosen: Sequence[Told], verdicts: Sequence[Verdict]) -> Row:
-    way_lost = np.array([verdict.way_loss for verdict in verdicts])
-    with_way = np.flatnonzero(np.isfinite(way_lost))
+    lost, way_lost = (np.array([getattr(verdict, field) for verdict in verdicts]) for field in ("loss", "way_loss"))
+    with_way = [place for place, loss in enumerate(way_lost.tolist()) if np.isfinite(loss)]
     return {
         "data set": name,
         "kind": kind,
         "reasons": len(chosen),
         "edges exist": float(np.mean([verdict.exists for verdict in verdicts])),
-        "lowers": _by_user(chosen, np.array([verdict.loss for verdict in verdicts]) > ROUNDING),
-        "way alone": _by_user(
-            [one for one, has_way in zip(chosen, np.isfinite(way_lost), strict=True) if has_way], way_lost[with_way] > ROUNDING
-        )
-        if len(with_way)
-        else None,
+        "lowers": _by_user(chosen, lost > ROUNDING),
+        "way alone": _by_user([chosen[place] for place in with_way], way_lost[with_way] > ROUNDING) if with_way else None,
         "share, median": float(np.median([one.reason.share for one in chosen])),
-        "lost, median": float(np.median([verdict.loss for verdict in verdicts])),
+        "lost, median": float(np.median(lost)),
     }
 
 
