@@ -63,12 +63,16 @@ dev: $(STAMP) ## Dagster's UI and daemon on loopback
 	$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
 
 .PHONY: serve
-serve: $(STAMP) ## Feast's feature server on loopback
+serve: $(STAMP) ## the recommendation service on loopback, with a page to try it
+	$(BIN)/interest-graph serve
+
+.PHONY: serve-features
+serve-features: $(STAMP) ## Feast's feature server on loopback
 	$(BIN)/interest-graph serve-features
 
 .PHONY: bench
 bench: $(STAMP) ## every benchmark, quick
-	for name in $$(ls benchmarks/*.py | xargs -n1 basename | sed 's/\.py$$//' | grep -vE '^(__init__|report|program|windows|intervals|attacks)$$'); do $(BIN)/python -m benchmarks.$$name --quick || exit 1; done
+	for name in $$(ls benchmarks/*.py | xargs -n1 basename | sed 's/\.py$$//' | grep -vE '^(__init__|report|program|windows|intervals|attacks|feedback_process)$$'); do $(BIN)/python -m benchmarks.$$name --quick || exit 1; done
 
 .PHONY: bench-quality
 bench-quality: $(STAMP) ## every model on the published splits, in full; settings: python -m benchmarks.quality_choice

@@ -46,8 +46,8 @@ QUICK_SPLITS, QUICK_USERS = ("gowalla-lightgcn", "amazon-scientific-text"), 2000
 # EASE is dense: 12 bytes x items squared at its peak.
 EASE_LIMIT_GIB = 6.0
 SPECTRAL_FILTERS: Mapping[str, Callable[..., SpectralFilter]] = {
-    "gowalla-lightgcn": partial(SpectralFilter, num_vectors=1024, singular_power=0.0, neighborhood=2.0),
-    "amazon-book-kgat": partial(SpectralFilter, num_vectors=1024, singular_power=0.5, neighborhood=4.0),
+    "gowalla-lightgcn": partial(SpectralFilter, num_vectors=1024, singular_power=0.5, neighborhood=2.0),
+    "amazon-book-kgat": partial(SpectralFilter, num_vectors=1024, singular_power=0.5, degree_power=0.55, neighborhood=1.0),
     "s3rec-beauty": partial(SpectralFilter, num_vectors=128, singular_power=0.5, neighborhood=0.5),
     "s3rec-sports": partial(SpectralFilter, num_vectors=128, singular_power=0.5, neighborhood=0.5),
     "amazon-scientific-text": partial(SpectralFilter, num_vectors=128, singular_power=0.5, neighborhood=1.0),

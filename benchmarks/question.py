@@ -27,7 +27,7 @@ from ml.config.pipeline import QuestionConfig, TextConfig
 from ml.contracts.vectors import vectors_to_matrix
 from ml.evaluation.metrics import ndcg, recall
 from ml.ids import BoolArray
-from ml.ranking.matching import cosines, match_interests, named_share
+from ml.ranking.matching import Points, cosines, match_interests, named_share
 from ml.ranking.names import Names
 from ml.ranking.query import NAMED_WEIGHT, about
 from ml.ranking.question_graph import QuestionGraph, build_question_graph, pass_question
@@ -89,14 +89,13 @@ def ask(world: World) -> Asked:
     graph = build_question_graph(world.graph, item_embeddings=world.item_embeddings, interest_points=world.interest_points, names=names)
     items_ID = vectors_to_matrix(world.item_embeddings.column("vector"))
     cosine_QI = np.array([cosines(vector, items_ID) for vector in world.vectors_QD], dtype=np.float64)
-    share_QI = np.array([_share(world, graph, question) for question in range(len(world.texts))])
+    points = Points.of(world.interest_points)
+    about_IT = about(world.item_interests, items=graph.vocabularies["item"], interests=points.interests)
+    found = [
+        match_interests(vector, text=text, points=points, limit=20) for vector, text in zip(world.vectors_QD, world.texts, strict=True)
+    ]
+    share_QI = np.array([named_share(matches, about_IT=about_IT) for matches in found], dtype=np.float64)
     return Asked(world, graph, {COSINE: cosine_QI, NAMED: cosine_QI + NAMED_WEIGHT * share_QI})
-
-
-def _share(world: World, graph: QuestionGraph, question: int) -> Scores:
-    matches = match_interests(world.vectors_QD[question], text=world.texts[question], points=world.interest_points, limit=20)
-    about_IT = about(world.item_interests, items=graph.vocabularies["item"], interests=matches.interests)
-    return np.asarray(named_share(matches, about_IT=about_IT), dtype=np.float64)
 
 
 def arrived(asked: Asked, *, config: QuestionConfig, questions: npt.NDArray[np.int64]) -> Scores:

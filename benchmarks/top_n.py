@@ -18,10 +18,11 @@ import scipy.sparse as sp
 import torch
 
 from benchmarks.report import Options, Row, parse_options, publish, timed
-from ml.ids import FloatArray, IntArray
+from ml.ids import IntArray
 from ml.ranking.factors import Factors
 from ml.ranking.top_n_vectors import top_n_vectors
 from ml.top_n import top_n
+from ml.unit_rows import unit_rows
 
 K = 20
 BLOCK, CUDA_BLOCK = 512, 4096
@@ -75,7 +76,7 @@ def draw(num_users: int, num_items: int, num_dimensions: int, *, rng: np.random.
     """Unit vectors around common centres, a popularity, and pairs met."""
     centres = rng.normal(size=(CENTRES, num_dimensions))
     users_UD, items_ID = (
-        _unit(centres[rng.integers(CENTRES, size=count)] + 0.7 * rng.normal(size=(count, num_dimensions)))
+        unit_rows(centres[rng.integers(CENTRES, size=count)] + 0.7 * rng.normal(size=(count, num_dimensions)))
         for count in (num_users, num_items)
     )
     num_pairs = num_users * MEAN_SEEN
@@ -83,11 +84,6 @@ def draw(num_users: int, num_items: int, num_dimensions: int, *, rng: np.random.
     seen_UI = sp.csr_array((np.ones(num_pairs, dtype=np.float32), pairs), shape=(num_users, num_items))
     seen_UI.sum_duplicates()
     return Question(Factors(users_UD, items_ID, np.zeros(num_items, dtype=np.float32)), seen_UI)
-
-
-def _unit(vectors_ND: np.ndarray) -> FloatArray:
-    unit_ND: FloatArray = (vectors_ND / np.linalg.norm(vectors_ND, axis=1, keepdims=True)).astype(np.float32)
-    return unit_ND
 
 
 def _measure(num_users: int, num_items: int, num_dimensions: int, *, rounds: int, with_hnsw: bool) -> list[Row]:

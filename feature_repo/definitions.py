@@ -86,6 +86,6 @@ def _view(contract: TableContract, *, entities: dict[str, Entity], tables: Path,
         online=True,
         description=f"one row per {contract.row}",
     )
-    # A materialisation that was killed leaves MATERIALIZING behind, which Feast refuses to serve; applying this state mends it.
+    # What Feast's own materialize would leave; a generation is written without it, so that no kill leaves MATERIALIZING behind.
     view.state = FeatureViewState.AVAILABLE_ONLINE
     return view

@@ -1,22 +1,51 @@
-"""What replacing an online store's content needs, whichever store it is.
+"""What a generation's rows need beyond what Feast offers: counting, guarding, removing; and how they are written.
 
-The stores themselves are `feature_repo.sqlite_online` and `feature_repo.redis_online`.
+Feast's own `write_to_online_store` writes them. It has no way to count entities, none to
+remove a project's rows without those of another whose name ends alike, and its SQLite
+store lets an older value replace a newer one. The two stores are `feature_repo.sqlite_online`
+and `feature_repo.redis_online`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import pyarrow as pa
-from feast import FeatureView, ValueType
-from feast.utils import _convert_arrow_to_proto
+from feast import FeatureStore, FeatureView
+from feast.repo_config import RepoConfig
 
-from feature_repo.publication import Publication
-
-# (entity key, value of each feature, event time, created time), Feast's own protobuf messages.
-Row = tuple[Any, dict[str, Any], datetime, datetime | None]
 BATCH_ROWS = 2000
 Progress = Callable[[int, int], None]
+
+
+class OnlineRows(Protocol):
+    """The rows of one Feast project in an online store."""
+
+    def check(self) -> None:
+        """Raise `PublishError` if the store does not answer."""
+        ...
+
+    def num_rows(self, view: FeatureView) -> int:
+        """Entities that have values of this view."""
+        ...
+
+    def seal(self, views: Sequence[FeatureView]) -> None:
+        """Have all rows reach the disk where the store has one, and keep anybody's older value from replacing a newer one."""
+        ...
+
+    def remove(self) -> None:
+        """Remove every row; again after a kill removes the rest."""
+        ...
+
+
+def online_rows(config: RepoConfig) -> OnlineRows:
+    """The rows of a generation's project."""
+    if config.online_store.type == "redis":
+        from feature_repo.redis_online import RedisRows  # noqa: PLC0415  (a SQLite home needs no redis)
+
+        return RedisRows(config)
+    from feature_repo.sqlite_online import SqliteRows  # noqa: PLC0415
+
+    return SqliteRows(config)
 
 
 class Done:
@@ -34,26 +63,9 @@ class Done:
             self._progress(self._done, self._total)
 
 
-class OnlineStore(Protocol):
-    """One dataset's rows in an online store."""
-
-    def publication(self) -> Publication | None:
-        """What it holds, or None if nothing was ever published."""
-        ...
-
-    def replace(
-        self, tables: Mapping[str, pa.Table], *, views: Sequence[FeatureView], publication: Publication, done: Done
-    ) -> dict[str, int]:
-        """Make each view hold exactly its table's rows; returns entities removed per view. Running it again after a kill completes it."""
-        ...
-
-    def num_rows(self, view: FeatureView) -> int:
-        """Entities that have values of this view."""
-        ...
-
-
-def batches(table: pa.Table, *, view: FeatureView) -> Iterator[list[Row]]:
-    """The table's rows as Feast writes them, `BATCH_ROWS` at a time, so that memory does not grow with the table."""
+def write_rows(store: FeatureStore, table: pa.Table, *, view: FeatureView, done: Done) -> None:
+    """Write a table's rows, `BATCH_ROWS` at a time, so that memory does not grow with the table."""
     for batch in table.to_batches(max_chunksize=BATCH_ROWS):
         if batch.num_rows:
-            yield _convert_arrow_to_proto(batch, view, dict.fromkeys(view.join_keys, ValueType.STRING))
+            store.write_to_online_store(view.name, batch.to_pandas())
+            done.add(batch.num_rows)

@@ -1,36 +1,37 @@
 """Putting a day's feature tables online: who may write, what is checked, what is reported.
 
-A publish is idempotent and may be killed at any moment; running it again completes
-it. An older day than the one online is refused, whatever asks for it (a backfill,
-a mistyped date): the online store never moves back. How rows are replaced is
-`feature_repo.sqlite_online` and `feature_repo.redis_online`.
+A publish writes a generation beside the live one, reads it back, and flips one pointer.
+Killed at any moment it never happened; running it again completes it. An older day than
+the one online is refused, whatever asks for it (a backfill, a mistyped date); only a
+rollback goes back. What a generation is: `feature_repo.generations`.
 """
 
-import fcntl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from feature_repo.publication import Publication
+from feature_repo.generations import Generation, GenerationStore, forget
 from ml.config import DatasetHome
 from ml.config.pipeline import FeatureStoreConfig
+from ml.contracts.contract import TableContract
+from ml.contracts.files import sha256_of, sync_tree
+from ml.contracts.manifest import combined
 from ml.contracts.outputs import FEATURE_TABLES
 from ml.contracts.store import TableStore
 from ml.days import as_of
 from ml.errors import ContractError, PublishError, ReleaseError
 
 if TYPE_CHECKING:
-    from feast import FeatureStore, FeatureView
+    from feast import FeatureStore
 
-    from feature_repo.online import OnlineStore, Progress
-
-NUM_CHECKED = 200
+    from feature_repo.definitions import Definitions
+    from feature_repo.online import Progress
 
 
 @dataclass(frozen=True)
@@ -41,47 +42,64 @@ class PublishReport:
     published: bool
     reason: str
     release_id: str
-    num_rows: dict[str, int]
-    num_removed: dict[str, int]
+    generation_id: str | None
+    num_rows: Mapping[str, int]
     num_checked: int
 
 
+@dataclass(frozen=True)
+class _Day:
+    """What is to be online: the tables of one day and one release, and what stands for all that decides their rows."""
+
+    day: date
+    tables: Mapping[str, pa.Table]
+    release_id: str
+    fingerprint: str
+
+
 def publish(home: DatasetHome, *, config: FeatureStoreConfig, day: date, progress: "Progress | None" = None) -> PublishReport:
-    """Apply the definitions and make the online store hold exactly the rows of partition `day`, read back and compared.
+    """Make a generation of exactly the rows of partition `day` live, read back and compared.
 
-    `progress` gets (rows written, rows in all). Raises `MissingTableError` if a
-    feature table lacks the partition, `ContractError` or `ReleaseError` if the
-    tables are not of one day and release, `PublishError` if another publish is
-    running, the store does not answer, or it reads back something else.
+    A kept generation of the same rows and settings is made live as it is, if it still reads
+    back. `progress` gets (rows written, rows in all). Raises `MissingTableError` if a feature
+    table lacks the partition, `ContractError` or `ReleaseError` if the tables are not of one
+    day and release, `PublishError` if another publish or rollback is running, the store does
+    not answer, or it reads back something else.
     """
-    tables = _read(home, day)
-    release_id = _only_release(tables)
-    publication = Publication(day, release_id, {name: table.num_rows for name, table in tables.items()}, "publishing")
-    with _alone(home):
-        from feature_repo.repository import dataset_definitions, open_store, write_reader_config  # noqa: PLC0415  (Feast imports slowly)
-
-        store = open_store(home, config)
-        online = _online_store(home, config=config, store=store)
-        before = online.publication()
-        if before is not None and before.day > day:
-            return _refused(publication, before)
-        wanted = dataset_definitions(home, config)
-        store.apply(wanted.all())
-        removed = _replace(online, tables, views=wanted.views, publication=publication, progress=progress)
-        num_checked = _read_back(store, tables, online=online, views=wanted.views)
-        _record(store, views=wanted.views, day=day)
-        write_reader_config(home, config)
-    reason = f"{config.online_store} holds {day.isoformat()}" + (f", before {before.day.isoformat()}" if before else "")
-    return PublishReport(day, True, reason, release_id, publication.num_rows, removed, num_checked)
+    wanted = _read(home, config=config, day=day)
+    generations = GenerationStore(home)
+    with generations.alone():
+        live_id, live_day = generations.live_id(), generations.live_day()
+        if live_day is not None and live_day > day:
+            reason = f"refused: {live_day.isoformat()} is online and is newer than {day.isoformat()}; publish the newest day"
+            return PublishReport(day, False, reason, wanted.release_id, live_id, {}, 0)
+        left = _remove(generations.unfinished())
+        generation, num_checked = _kept(generations, wanted, home=home, config=config) or _write(
+            generations, wanted, home=home, config=config, progress=progress
+        )
+        if generation.generation_id != live_id:
+            generations.point_at(generation)
+        left += _remove([superseded.directory for superseded in generations.superseded()])
+    reason = _reason(generation, live_id=live_id, live_day=live_day, left=left)
+    return PublishReport(day, True, reason, wanted.release_id, generation.generation_id, generation.num_rows, num_checked)
 
 
-def _read(home: DatasetHome, day: date) -> dict[str, pa.Table]:
-    tables = {contract.name: TableStore(home.tables).read(contract, day=day) for contract in FEATURE_TABLES}
+def _read(home: DatasetHome, *, config: FeatureStoreConfig, day: date) -> _Day:
+    store = TableStore(home.tables)
+    tables = {contract.name: store.read(contract, day=day) for contract in FEATURE_TABLES}
     for name, table in tables.items():
         found = pc.unique(table.column("event_timestamp")).to_pylist()
         if set(found) - {as_of(day)}:
             raise ContractError(name, [f"partition {day.isoformat()} holds rows as of {', '.join(map(str, sorted(found)))}"])
-    return tables
+    address = config.redis_connection if config.online_store == "redis" else ""
+    parts = {f"rows of {contract.name}": sha256_of(store.path(contract.name, day)) for contract in FEATURE_TABLES}
+    parts |= {f"columns of {contract.name}": _columns(contract) for contract in FEATURE_TABLES}
+    fingerprint = combined(parts | {"store": f"{config.online_store} {address}", "ttl_days": str(config.ttl_days)})
+    return _Day(day, tables, _only_release(tables), fingerprint)
+
+
+def _columns(contract: TableContract) -> str:
+    return str([(column.name, str(column.dtype), column.description) for column in contract.columns])
 
 
 def _only_release(tables: Mapping[str, pa.Table]) -> str:
@@ -91,79 +109,96 @@ def _only_release(tables: Mapping[str, pa.Table]) -> str:
     return str(next(iter(releases), ""))
 
 
-@contextmanager
-def _alone(home: DatasetHome) -> Iterator[None]:
-    """Hold the dataset's publish lock; the system frees it when the process ends, however it ends."""
-    home.feature_store.mkdir(parents=True, exist_ok=True)
-    with (home.feature_store / "publish.lock").open("w") as handle:
+def _kept(generations: GenerationStore, wanted: _Day, *, home: DatasetHome, config: FeatureStoreConfig) -> tuple[Generation, int] | None:
+    """The newest complete generation of the same rows and settings and the rows compared; None where none reads back."""
+    from feast import FeatureStore  # noqa: PLC0415  (Feast imports slowly)
+
+    from feature_repo.repository import dataset_definitions, reading_config  # noqa: PLC0415
+
+    same = [found for found in generations.complete() if found.fingerprint == wanted.fingerprint]
+    if not same:
+        return None
+    try:
+        store = FeatureStore(config=reading_config(home, config, same[-1]))
+        return same[-1], _checked(store, wanted, definitions=dataset_definitions(home, config))
+    except PublishError:
+        # Its rows are not what they were (a Redis that lost them, somebody's write): it is written anew.
+        return None
+
+
+def _write(
+    generations: GenerationStore, wanted: _Day, *, home: DatasetHome, config: FeatureStoreConfig, progress: "Progress | None"
+) -> tuple[Generation, int]:
+    """Write a generation beside the live one and read it back; returns it and the rows compared."""
+    from feast import FeatureStore  # noqa: PLC0415  (Feast imports slowly)
+
+    from feature_repo.online import Done, online_rows, write_rows  # noqa: PLC0415
+    from feature_repo.repository import dataset_definitions, generation_config, write_reader_config  # noqa: PLC0415
+
+    definitions = dataset_definitions(home, config)
+    num_rows = {name: table.num_rows for name, table in wanted.tables.items()}
+    done = Done(sum(num_rows.values()), progress)
+    directory = generations.begin(day=wanted.day, fingerprint=wanted.fingerprint)
+    write_reader_config(home, config, directory)
+    store = FeatureStore(config=generation_config(home, config, directory))
+    rows = online_rows(store.config)
+    rows.check()
+    store.apply(definitions.all())
+    for view in definitions.views:
+        write_rows(store, wanted.tables[view.name], view=view, done=done)
+    rows.seal(definitions.views)
+    _record(store, definitions, day=wanted.day)
+    num_checked = _checked(store, wanted, definitions=definitions)
+    sync_tree(directory)
+    generation = generations.finish(
+        directory,
+        day=wanted.day,
+        release_id=wanted.release_id,
+        online_store=config.online_store,
+        num_rows=num_rows,
+        fingerprint=wanted.fingerprint,
+    )
+    return generation, num_checked
+
+
+def _checked(store: "FeatureStore", wanted: _Day, *, definitions: "Definitions") -> int:
+    from feature_repo.online import online_rows  # noqa: PLC0415  (Feast imports slowly)
+    from feature_repo.read_back import read_back  # noqa: PLC0415
+
+    rows = online_rows(store.config)
+    rows.check()
+    return read_back(store, wanted.tables, rows=rows, views=definitions.views)
+
+
+def _record(store: "FeatureStore", definitions: "Definitions", *, day: date) -> None:
+    """Tell Feast's registry which interval each view holds, for whoever reads it there."""
+    for view in definitions.views:
+        store.registry.apply_materialization(view, store.project, as_of(day - timedelta(days=1)), as_of(day))
+
+
+def _remove(directories: list[Path]) -> list[str]:
+    """Remove generations, their rows first; returns what could not be removed and why, to be tried again by the next publish."""
+    from feature_repo.online import online_rows  # noqa: PLC0415  (Feast imports slowly)
+    from feature_repo.repository import written_config  # noqa: PLC0415
+
+    left = []
+    for directory in directories:
+        forget(directory)
+        written = written_config(directory)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise PublishError(f"another publish of {home.dataset} is running; let it end, then publish again") from error
-        yield
+            if written is not None:
+                online_rows(written).remove()
+        except PublishError as error:
+            left.append(f"{directory.name} is not removed yet: {error}")
+            continue
+        shutil.rmtree(directory)
+    return left
 
 
-def _online_store(home: DatasetHome, *, config: FeatureStoreConfig, store: "FeatureStore") -> "OnlineStore":
-    if config.online_store == "redis":
-        from feature_repo.redis_online import RedisOnline  # noqa: PLC0415  (Feast imports slowly)
-
-        return RedisOnline(store.config)
-    from feature_repo.repository import sqlite_path  # noqa: PLC0415  (Feast imports slowly)
-    from feature_repo.sqlite_online import SqliteOnline  # noqa: PLC0415  (Feast imports slowly)
-
-    return SqliteOnline(sqlite_path(home), project=store.project)
-
-
-def _refused(publication: Publication, before: Publication) -> PublishReport:
-    state = "is online" if before.state == "published" else "was begun and not finished"
-    reason = f"refused: {before.day.isoformat()} {state} and is newer than {publication.day.isoformat()}; publish the newest day"
-    return PublishReport(publication.day, False, reason, publication.release_id, {}, {}, 0)
-
-
-def _replace(
-    online: "OnlineStore",
-    tables: Mapping[str, pa.Table],
-    *,
-    views: "tuple[FeatureView, ...]",
-    publication: Publication,
-    progress: "Progress | None",
-) -> dict[str, int]:
-    from feature_repo.online import Done  # noqa: PLC0415  (Feast imports slowly)
-
-    done = Done(sum(publication.num_rows.values()), progress)
-    return online.replace(tables, views=views, publication=publication, done=done)
-
-
-def _read_back(store: "FeatureStore", tables: Mapping[str, pa.Table], *, online: "OnlineStore", views: "tuple[FeatureView, ...]") -> int:
-    """Compare counts, and a spread sample of rows value by value, through Feast's reader; returns the rows compared."""
-    num_checked = 0
-    for view in views:
-        table = tables[view.name]
-        if online.num_rows(view) != table.num_rows:
-            raise PublishError(f"{view.name}: {online.num_rows(view)} entities online, {table.num_rows} published; publish again")
-        spread = np.linspace(0, table.num_rows - 1, min(table.num_rows, NUM_CHECKED)).astype(np.int64)
-        _compare(store, table.take(pa.array(spread)), view=view)
-        num_checked += len(spread)
-    return num_checked
-
-
-def _compare(store: "FeatureStore", sample: pa.Table, *, view: "FeatureView") -> None:
-    if sample.num_rows == 0:
-        return
-    (join_key,) = view.join_keys
-    features = [feature.name for feature in view.features]
-    entities = [{join_key: identifier} for identifier in sample.column(join_key).to_pylist()]
-    found = store.get_online_features([f"{view.name}:{feature}" for feature in features], entities).to_dict()
-    wrong = [feature for feature in features if found[feature] != sample.column(feature).to_pylist()]
-    if wrong:
-        raise PublishError(f"{view.name}: {', '.join(wrong)} read back differently from what was published; publish again")
-
-
-def _record(store: "FeatureStore", *, views: "tuple[FeatureView, ...]", day: date) -> None:
-    """Tell Feast's registry which interval each view holds now, once however often it is published."""
-    interval = as_of(day - timedelta(days=1)), as_of(day)
-    # Feast reloads the registry on every read and forgets what is not committed: read everything first.
-    missing = [view for view in views if interval not in store.get_feature_view(view.name).materialization_intervals]
-    for view in missing:
-        store.registry.apply_materialization(view, store.project, *interval, commit=False)
-    store.registry.commit()
+def _reason(generation: Generation, *, live_id: str | None, live_day: date | None, left: list[str]) -> str:
+    if generation.generation_id == live_id:
+        said = f"{generation.day.isoformat()} is online already, with these rows"
+    else:
+        before = f", before {live_day.isoformat()}" if live_day else ""
+        said = f"{generation.online_store} holds {generation.day.isoformat()}{before}"
+    return "; ".join([said, *left])

@@ -16,7 +16,13 @@ wrong argument stays `ValueError`, a broken invariant stays `assert`.
     ├── SearchError          a search over settings that is under way elsewhere, or cannot begin
     ├── ExtractorError       a language model endpoint that does not answer
     ├── ReleaseError         a release that is absent, torn or of another kind
-    └── PublishError         features that could not be put online, or are not what was published
+    ├── PublishError         features that could not be put online, or are not what was published
+    └── AccessError          keys, secrets or an address a service must not be started or answer with
+        └── SignedTextError  a signed text that is not ours, is too old, or was signed for something else
+
+
+    └── FeedbackError        feedback that was not kept: the log cannot be written, or belongs to another process
+        └── KeyReusedError   an idempotency key that stands for other feedback
 """
 
 from collections.abc import Sequence
@@ -148,3 +154,27 @@ class ReleaseError(InterestGraphError):
 
 class PublishError(InterestGraphError):
     """Features that could not be put online, or that read back as something else than was published."""
+
+
+class AccessError(InterestGraphError):
+    """Keys, secrets or an address that a service must not be started or answer with."""
+
+
+class SignedTextError(AccessError):
+    """A signed text that is refused; `reason` is one of a few words a caller can count."""
+
+    def __init__(self, reason: str, mend: str) -> None:
+        self.reason = reason
+        super().__init__(f"{reason}: {mend}")
+
+
+class FeedbackError(InterestGraphError):
+    """Feedback that was not kept, and why; nothing of it was acknowledged."""
+
+
+class KeyReusedError(FeedbackError):
+    """An idempotency key that was given before, with other feedback."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(f"idempotency key {key!r} was given before with other feedback; send new feedback under a new key")

@@ -105,8 +105,8 @@ def run_fingerprint(scope: Scope) -> str:
     """Changes when a landing file, the dataset file, a setting or our code changes."""
     digest = hashlib.sha256()
     digest.update(dataset_fingerprint(scope.dataset).encode())
-    # What a search would try decides nothing that a run makes.
-    digest.update(scope.config.model_dump_json(exclude={"search"}).encode())
+    # What a search would try, and how much a service takes, decides nothing that a run makes.
+    digest.update(scope.config.model_dump_json(exclude={"search", "serving"}).encode())
     digest.update(scope.model_content.encode())
     for folder in CODE_FOLDERS:
         for path in sorted((CODE / folder).rglob("*")):

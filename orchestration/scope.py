@@ -17,6 +17,7 @@ from ml.contracts.store import TableStore
 from ml.finetuning.encoders import EncoderStore
 from ml.ids import UserIdBorder
 from ml.intake.dataset import Dataset, load_dataset
+from ml.intake.feedback import with_feedback
 from ml.text.model_folder import hash_folder
 from ml.training.candidates import CandidateStore
 from ml.training.releases import ReleaseStore
@@ -96,4 +97,5 @@ class Scope:
 def load_scope(environment: Environment) -> Scope:
     """Read the dataset file and the profile; raises `DatasetError` or `ConfigError` saying what to mend."""
     dataset = load_dataset(environment.dataset_file, variables=environment.variables)
-    return Scope(dataset, DatasetHome(environment.home, dataset.name), load_profile(environment.profile))
+    home = DatasetHome(environment.home, dataset.name)
+    return Scope(with_feedback(dataset, home.feedback), home, load_profile(environment.profile))

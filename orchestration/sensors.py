@@ -1,13 +1,16 @@
 """Asks for what new landing files have changed: the touched days' behaviour, and the newest day whole."""
 
+import hashlib
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
 import dagster as dg
+import pyarrow as pa
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from ml.days import last_complete_day
 from ml.intake.dataset import dataset_fingerprint
+from ml.intake.feedback import without_feedback
 from ml.intake.ingest import landed_days
 from ml.intake.reconcile import CHANGED, MARTS_DIFFER, days_in_state, reconcile
 from orchestration.jobs import BEHAVIOUR, REFRESH
@@ -29,19 +32,31 @@ def landing_sensor(scope: Scope) -> dg.SensorDefinition:
         f"{BEHAVIOUR.name} over the days before it whose events changed since they were built.",
     )
     def new_landing_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        fingerprint = dataset_fingerprint(scope.dataset)
-        if fingerprint == context.cursor:
+        given, files = dataset_fingerprint(without_feedback(scope.dataset)), dataset_fingerprint(scope.dataset)
+        seen = dict(zip(("given", "files", "complete"), (context.cursor or "").split(), strict=False))
+        if files == seen.get("files"):
             return dg.SkipReason("no landing file changed")
         now = datetime.now(UTC)
         landed = landed_days(scope.dataset, config=scope.config.intake, now=now, landed=scope.home.landed)
         last_complete = min(last_complete_day(now), max(landed.column("day").to_pylist(), default=scope.dataset.start))
         if last_complete < scope.dataset.start:
             return dg.SkipReason(f"no day from the dataset's start, {scope.dataset.start}, on is complete")
+        complete = landed_state(landed, through=last_complete)
+        cursor = f"{given} {files} {complete}"
+        # Users say something at every moment: that asks for a run once it belongs to a complete day, and once only.
+        if (given, complete) == (seen.get("given"), seen.get("complete")):
+            return dg.SensorResult(skip_reason="only feedback came, of a day that is not complete", cursor=cursor)
         found = reconcile(landed, store=scope.store, through=last_complete)
         changed = [day for day in days_in_state(found, CHANGED, MARTS_DIFFER) if day < last_complete]
-        return dg.SensorResult(run_requests=requests(changed, newest=last_complete), cursor=fingerprint)
+        return dg.SensorResult(run_requests=requests(changed, newest=last_complete), cursor=cursor)
 
     return new_landing_files
+
+
+def landed_state(landed: pa.Table, *, through: date) -> str:
+    """What stands for all landed events of the days up to `through`."""
+    days = [(row["day"].isoformat(), row["digest"]) for row in landed.to_pylist() if row["day"] <= through]
+    return hashlib.sha256(repr(days).encode()).hexdigest()
 
 
 def requests(changed: Sequence[date], *, newest: date) -> list[dg.RunRequest]:

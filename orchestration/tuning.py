@@ -111,7 +111,7 @@ def conclusion(verdict: Verdict) -> str:
     """In a sentence, what the search came to."""
     if not verdict.changes:
         return "the profile stands: no trial was better than its own settings"
-    found = f"trial {verdict.best.place + 1} leads by {_lead(verdict)} on {verdict.num_users} validation users"
+    found = f"trial {verdict.best.place + 1} leads by {_lead(verdict)} on {verdict.num_users} validation users it was not chosen by"
     if verdict.holds:
         return f"better: {found}"
     if verdict.again is None:
@@ -170,7 +170,7 @@ def _story(scope: Scope, study: Study, day: date, verdict: Verdict) -> str:
         f"Found by interest-graph tune on {scope.dataset.name}, {day.isoformat()}: "
         f"trial {verdict.best.place + 1} of {len(study.attempts())}, study {study.directory.parent.name}/{study.directory.name}.\n"
         f"Changed: {', '.join(f'{name} {value}' for name, value in verdict.changes.items())}.\n"
-        f"Validation NDCG@10 of {verdict.num_users} users: ahead by {_lead(verdict)}."
+        f"NDCG@10 of {verdict.num_users} validation users it was not chosen by: ahead by {_lead(verdict)}."
     )
 
 

@@ -5,7 +5,7 @@ users, U users, I items, D factors.
 """
 
 import os
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 # implicit asks for it: BLAS threads inside its own threads wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -42,30 +42,38 @@ class Factors:
         raise NotImplementedError
 
 
-class ImplicitALS(Factors):
+class Implicit(Factors):
+    """A model of `implicit`: all of them are trained, and give their factors, in the same way."""
+
+    def _train(self, liked_UI: sp.csr_array, *, seed: int) -> tuple[FloatArray, FloatArray]:
+        model = self._model(random_state=seed, num_threads=NUM_THREADS)
+        model.fit(sp.csr_matrix(liked_UI), show_progress=False)
+        return model.user_factors, model.item_factors
+
+    def _model(self, **settings: int) -> Any:
+        raise NotImplementedError
+
+
+class ImplicitALS(Implicit):
     """`implicit.als.AlternatingLeastSquares` as it comes: 100 factors, 15 iterations."""
 
     name: ClassVar[str] = "implicit ALS"
 
-    def _train(self, liked_UI: sp.csr_array, *, seed: int) -> tuple[FloatArray, FloatArray]:
+    def _model(self, **settings: int) -> Any:
         from implicit.cpu.als import AlternatingLeastSquares  # noqa: PLC0415  (after the thread settings above)
 
-        model = AlternatingLeastSquares(random_state=seed, num_threads=NUM_THREADS)
-        model.fit(sp.csr_matrix(liked_UI), show_progress=False)
-        return model.user_factors, model.item_factors
+        return AlternatingLeastSquares(**settings)
 
 
-class ImplicitBPR(Factors):
+class ImplicitBPR(Implicit):
     """`implicit.bpr.BayesianPersonalizedRanking` as it comes: 100 factors, 100 iterations; the last factor is the item's bias."""
 
     name: ClassVar[str] = "implicit BPR"
 
-    def _train(self, liked_UI: sp.csr_array, *, seed: int) -> tuple[FloatArray, FloatArray]:
+    def _model(self, **settings: int) -> Any:
         from implicit.cpu.bpr import BayesianPersonalizedRanking  # noqa: PLC0415  (after the thread settings above)
 
-        model = BayesianPersonalizedRanking(random_state=seed, num_threads=NUM_THREADS)
-        model.fit(sp.csr_matrix(liked_UI), show_progress=False)
-        return model.user_factors, model.item_factors
+        return BayesianPersonalizedRanking(**settings)
 
 
 class CornacBPR(Factors):

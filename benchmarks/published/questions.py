@@ -85,14 +85,18 @@ def final(split: PublishedSplit, *, num_users: int | None = None, rng: np.random
 
 
 def withhold(known_UI: sp.csr_array, *, share: float, rng: np.random.Generator) -> tuple[sp.csr_array, sp.csr_array]:
-    """Two parts of the pairs: kept, and of each user's items `share`, rounded down, drawn by `rng`."""
+    """Two parts of the pairs: withheld, of each user's items `share`, rounded up but never all, drawn by `rng`; kept, the others.
+
+    Rounded as NGCF's splits were (`int(0.8 * items)` are train): who has eight items is asked for two, not for one.
+    """
     count_U = np.diff(known_UI.indptr)
     user_E = np.repeat(np.arange(len(count_U)), count_U)
     # Rows are contiguous, so sorting by user and chance deals each user's items anew within their own range.
     dealt_E = np.lexsort((rng.random(known_UI.nnz), user_E))
     place_E = np.empty(known_UI.nnz, dtype=np.int64)
     place_E[dealt_E] = np.arange(known_UI.nnz) - known_UI.indptr[user_E]
-    is_withheld_E = place_E < np.floor(share * count_U)[user_E]
+    num_kept_U = np.maximum(np.floor((1.0 - share) * count_U), np.minimum(count_U, 1))
+    is_withheld_E = place_E < (count_U - num_kept_U)[user_E]
     return _chosen(known_UI, user_E, ~is_withheld_E), _chosen(known_UI, user_E, is_withheld_E)
 
 

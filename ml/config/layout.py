@@ -76,6 +76,11 @@ class DatasetHome:
         return self.base / "ranking"
 
     @property
+    def feedback(self) -> Path:
+        """The feedback log: what users told the service, a file a day or more; landing files like any other."""
+        return self.base / "feedback"
+
+    @property
     def landed(self) -> Path:
         """Landing files as they were read, so that none is read twice."""
         return self.base / "landed"
@@ -89,6 +94,11 @@ class DatasetHome:
     def feature_store(self) -> Path:
         """Feast's registry and embedded online store."""
         return self.base / "feature_store"
+
+    @property
+    def access(self) -> Path:
+        """Who may ask: hashes of API keys, and the secrets that texts are signed with; for the owner's eyes only."""
+        return self.base / "access"
 
     @property
     def reports(self) -> Path:

@@ -1,6 +1,6 @@
 """What a search over settings may try: a range per dotted setting name, held against the settings' own constraints.
 
-Which settings can be searched is said by `SearchConfig` in `ml.config.pipeline`;
+Which settings can be searched is said in `ml.config.sections.search`;
 trying them is `ml.training.search`.
 """
 

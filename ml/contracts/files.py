@@ -28,20 +28,25 @@ def write_parquet(table: pa.Table, path: Path) -> Path:
     return path
 
 
-def write_text(text: str, path: Path) -> Path:
-    """Write a UTF-8 text file that is whole or absent."""
-    with whole_file(path) as handle:
+def write_text(text: str, path: Path, *, mode: int | None = None) -> Path:
+    """Write a UTF-8 text file that is whole or absent; `mode` are its permissions, default: as the process creates files."""
+    with whole_file(path, mode=mode) as handle:
         handle.write(text.encode("utf-8"))
     return path
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A handle to write to; the file takes its place, synced, when the block ends without error."""
+def whole_file(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
+    """A handle to write to; the file takes its place, synced, when the block ends without error.
+
+    `mode` are its permissions, set before the first byte is written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_name(path)
     try:
         with temporary.open("wb") as handle:
+            if mode is not None:
+                os.fchmod(handle.fileno(), mode)
             yield handle
             handle.flush()
             os.fsync(handle.fileno())

@@ -14,6 +14,7 @@ from ml.contracts.vectors import vectors_to_matrix
 from ml.graph.interest_graph import Edges
 from ml.ids import FloatArray, IntArray, Vocabulary
 from ml.top_n import Progress, top_n
+from ml.unit_rows import unit_rows
 
 # Cosines held at once; a search of a catalogue takes a few times as much, whatever its size.
 _BLOCK_CELLS = 2**24
@@ -38,7 +39,7 @@ def similar_edges(vectors_ID: FloatArray, *, config: GraphConfig, rng: np.random
     and no edges. In a catalogue too small for its quantile (2 items are 1 pair) nothing is above the floor.
     """
     placed = np.flatnonzero(np.any(vectors_ID != 0, axis=1))
-    unit_ID = _unit(vectors_ID[placed])
+    unit_ID = unit_rows(vectors_ID[placed])
     floor = noise_floor(unit_ID, quantile=config.similar_noise_quantile, max_pairs=config.max_noise_pairs, rng=rng)
     near_II = _neighbours(unit_ID, k=config.num_similar, floor=floor, progress=progress)
     mutual = sp.coo_array(sp.triu(near_II.minimum(sp.csr_array(near_II.T)), k=1))
@@ -87,8 +88,3 @@ def _neighbours(unit_ID: FloatArray, *, k: int, floor: float, progress: Progress
     row, place = np.nonzero((neighbours_IK >= 0) & (cosine_IK > floor + _ROUNDING))
     cosines = cosine_IK[row, place].astype(np.float64)
     return sp.csr_array((cosines, (row, neighbours_IK[row, place])), shape=(num_items, num_items))
-
-
-def _unit(vectors_ID: FloatArray) -> FloatArray:
-    unit_ID: FloatArray = (vectors_ID / np.linalg.norm(vectors_ID, axis=1, keepdims=True)).astype(np.float32)
-    return unit_ID

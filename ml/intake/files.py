@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from ml.errors import DatasetError, Finding
-from ml.intake.schema import Dataset, LandingFiles
+from ml.intake.feedback import FOLDER_VARIABLE, sources_of
+from ml.intake.schema import Dataset, LandingFiles, Tables
 from ml.intake.suggest import closest
 
 Format = Literal["delimited", "json", "parquet"]
@@ -100,9 +101,8 @@ def dataset_fingerprint(dataset: Dataset) -> str:
 
 
 def all_options(dataset: Dataset) -> list[LandingFiles]:
-    """Every path the dataset file names, lookups included."""
-    tables = dataset.tables
-    sources = [*tables.events, *tables.items, *tables.users, *tables.knowledge]
+    """Every path the dataset file names, lookups included, then the feedback log."""
+    sources = [source for table in Tables.model_fields for source in sources_of(dataset, table)]
     return [options for source in sources for options in (source, *source.lookups.values())]
 
 
@@ -124,7 +124,10 @@ def _shown(dataset: Dataset, location: str) -> str:
     if is_remote(location):
         return location
     path = Path(location)
-    if path.is_relative_to(dataset.path.parent):
+    feedback = dataset.variables.get(FOLDER_VARIABLE)
+    # The home may lie beside the dataset file on one machine and elsewhere on another.
+    is_feedback = feedback is not None and path.is_relative_to(feedback)
+    if path.is_relative_to(dataset.path.parent) and not is_feedback:
         return path.relative_to(dataset.path.parent).as_posix()
     for name, value in dataset.variables.items():
         if Path(value).is_absolute() and path.is_relative_to(value):

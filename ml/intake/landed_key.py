@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 
+from ml.intake.feedback import weights_of
 from ml.intake.files import LandingFile
 from ml.intake.json_lines import Shape
 from ml.intake.mapping import KINDS
@@ -40,7 +41,7 @@ def source_key(dataset: Dataset, table: str, source: Source, *, lookups: Mapping
         "lookups": {name: [identity(file) for file in found] for name, found in lookups.items()},
         "timezone": dataset.timezone,
         # Their order is part of what a rejection says.
-        "weights": list(dataset.weights.items()) if table == "events" else [],
+        "weights": list(weights_of(dataset, source).items()) if table == "events" else [],
     }
     return _sha256(decides)
 
@@ -71,7 +72,7 @@ def read_columns(shape: Shape, source: Source) -> Shape:
 
 def _is_self_contained(dataset: Dataset, table: str, source: Source) -> bool:
     expressions = _expressions(source)
-    weights = dataset.weights.values() if table == "events" else ()
+    weights = weights_of(dataset, source).values() if table == "events" else ()
     if any(VOLATILE.search(text) for text in (*expressions, *weights, source.join or "")):
         return False
     # Expressions are evaluated in TRY(), which takes no subquery; a join may read anything.

@@ -17,6 +17,7 @@ from ml.config.pipeline import IntakeConfig
 from ml.contracts.behaviour import QUARANTINED_ROWS
 from ml.errors import ConfigError, DatasetError, Finding
 from ml.intake.conversion import SQL_TYPES
+from ml.intake.feedback import sources_of
 from ml.intake.files import LandingFile, find_files
 from ml.intake.hidden import BROKEN, HIDDEN
 from ml.intake.json_lines import Shape, append_lines, count_keys, make_lines, shape_of, spread
@@ -97,7 +98,7 @@ def land(
         try:
             _make_tables(connection)
             for table in tables:
-                for source in dataset.tables.of(table):
+                for source in sources_of(dataset, table):
                     _SourceLanding(landing, table, source).land()
             connection.execute("SET TimeZone = 'UTC'")
             if landing.cache is not None and not landing.findings:

@@ -7,6 +7,7 @@ could not be read, `bad_where`, and the parameter `$now`.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ml.intake.feedback import weights_of
 from ml.intake.hidden import INVALID_TEXT, NOT_AN_OBJECT
 from ml.intake.mapping import KINDS, REQUIRED, Kind
 from ml.intake.schema import Dataset, Source
@@ -28,7 +29,7 @@ class Rule:
 
 def rules(dataset: Dataset, table: str, source: Source) -> list[Rule]:
     """Every rule a row of `source` must keep."""
-    return [*_unreadable(table, source), *_missing(table), *(_event_rules(dataset) if table == "events" else ()), *_title(table, source)]
+    return [*_unreadable(table, source), *_missing(table), *_event_rules(dataset, table, source), *_title(table, source)]
 
 
 def broken_line_mend(reason: str) -> str:
@@ -84,15 +85,18 @@ def _title(table: str, source: Source) -> Iterator[Rule]:
         )
 
 
-def _event_rules(dataset: Dataset) -> Iterator[Rule]:
+def _event_rules(dataset: Dataset, table: str, source: Source) -> Iterator[Rule]:
+    if table != "events":
+        return
+    worth = weights_of(dataset, source)
     yield Rule(
         "item_id",
         "item_id IS NULL AND text IS NULL AND NOT bad_item_id AND NOT bad_text",
         literal("item_id is missing, and there is no text either"),
         "name the item, or give the words of a search",
     )
-    types = ", ".join(literal(event_type) for event_type in dataset.weights)
-    known = ", ".join(dataset.weights)
+    types = ", ".join(literal(event_type) for event_type in worth)
+    known = ", ".join(worth)
     yield Rule(
         "event_type",
         f"event_type NOT IN ({types})",
@@ -105,8 +109,8 @@ def _event_rules(dataset: Dataset) -> Iterator[Rule]:
         literal("event_at is in the future"),
         "check the clock that wrote it, its time zone, and seconds against milliseconds",
     )
-    weights = " ".join(f"WHEN {literal(name)} THEN TRY(CAST(({weight}\n) AS DOUBLE))" for name, weight in dataset.weights.items())
-    shown = " ".join(f"WHEN {literal(name)} THEN {literal(weight)}" for name, weight in dataset.weights.items())
+    weights = " ".join(f"WHEN {literal(name)} THEN TRY(CAST(({weight}\n) AS DOUBLE))" for name, weight in worth.items())
+    shown = " ".join(f"WHEN {literal(name)} THEN {literal(weight)}" for name, weight in worth.items())
     yield Rule(
         "value",
         f"event_type IN ({types}) AND NOT bad_value AND isfinite(CASE event_type {weights} END) IS NOT TRUE",

@@ -67,6 +67,7 @@ class LandingFiles(_Part):
     encoding: Annotated[str, AfterValidator(_checked_encoding)] = Field("utf-8", description="of text files")
     header: bool = Field(True, description="false: delimited text without a header line, `names` says the columns")
     names: tuple[str, ...] = Field((), description="column names where there is no header line")
+    growing: bool = Field(False, description="true: jsonl that is still appended to; a last line without its line feed is left for later")
 
     @model_validator(mode="after")
     def _names_where_no_header(self) -> "LandingFiles":
@@ -74,6 +75,14 @@ class LandingFiles(_Part):
             raise ValueError("header: false needs names: [column, ...] in the file's order")
         if self.header and self.names:
             raise ValueError("names is for files without a header line; add header: false or drop names")
+        return self
+
+    @model_validator(mode="after")
+    def _only_lines_grow(self) -> "LandingFiles":
+        if self.growing and not self.path.endswith((".jsonl", ".ndjson")):
+            raise ValueError(
+                "growing is for .jsonl and .ndjson, whose lines stand alone; write other files under another name, then rename"
+            )
         return self
 
 

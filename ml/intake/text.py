@@ -34,7 +34,7 @@ def decoded_pieces(file: LandingFile) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder(encoding)(errors="surrogateescape")
     try:
         with _open_bytes(file) as handle:
-            while chunk := handle.read(CHUNK_BYTES):
+            for chunk in _whole_lines(handle, num_bytes=file.num_bytes) if file.options.growing else _chunks(handle):
                 yield decoder.decode(chunk)
         yield decoder.decode(b"", final=True)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -87,6 +87,20 @@ def torn(file: LandingFile, error: Exception) -> DatasetError:
     if file.is_remote:
         mend += "; for s3:// install DuckDB's httpfs extension on this machine and give it credentials"
     return unreadable(file, f"cannot be read: {first_line(error)}", mend)
+
+
+def _chunks(handle: BinaryIO) -> Iterator[bytes]:
+    while chunk := handle.read(CHUNK_BYTES):
+        yield chunk
+
+
+def _whole_lines(handle: BinaryIO, *, num_bytes: int) -> Iterator[bytes]:
+    """The lines that end within the first `num_bytes`: what a growing file held when it was found, whatever was appended since."""
+    rest = b""
+    while num_bytes > 0 and (chunk := handle.read(min(CHUNK_BYTES, num_bytes))):
+        num_bytes -= len(chunk)
+        lines, feed, rest = (rest + chunk).rpartition(b"\n")
+        yield lines + feed
 
 
 def _open_bytes(file: LandingFile) -> BinaryIO:

@@ -15,6 +15,7 @@ from ml.contracts.spaces import require_same_space, space_of
 from ml.contracts.vectors import vectors_to_matrix
 from ml.ids import FloatArray, Vocabulary
 from ml.knowledge.friends import without_friends
+from ml.unit_rows import unit_rows
 from ml.words.english import fold_plurals
 from ml.words.tokens import tokenise
 
@@ -82,8 +83,8 @@ def _cosines(query_vector: FloatArray, *, nodes: pa.Table, knowledge_graph: pa.T
     vectors_ID = vectors_to_matrix(embedded.column("vector"))
     if not len(items):
         return np.zeros(nodes.num_rows, dtype=np.float32)
-    mean_KD = _unit(_membership(nodes, knowledge_graph=knowledge_graph, items=items) @ vectors_ID)
-    cosine_K: FloatArray = mean_KD @ _unit(query_vector[None, :].astype(np.float32))[0]
+    mean_KD = unit_rows(_membership(nodes, knowledge_graph=knowledge_graph, items=items) @ vectors_ID)
+    cosine_K: FloatArray = mean_KD @ unit_rows(query_vector[None, :].astype(np.float32))[0]
     return cosine_K.astype(np.float32)
 
 
@@ -99,12 +100,6 @@ def _membership(nodes: pa.Table, *, knowledge_graph: pa.Table, items: Vocabulary
     column = np.concatenate([np.arange(len(items)), np.where(is_known, head, -1)])
     kept = (row >= 0) & (column >= 0)
     return sp.csr_array((np.ones(int(kept.sum()), dtype=np.float32), (row[kept], column[kept])), shape=(nodes.num_rows, len(items)))
-
-
-def _unit(vectors_ND: FloatArray) -> FloatArray:
-    lengths = np.linalg.norm(vectors_ND, axis=1, keepdims=True)
-    unit: FloatArray = (vectors_ND / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
-    return unit
 
 
 def _titles(items: pa.Table, ids: pa.ChunkedArray) -> pa.Array:

@@ -14,7 +14,6 @@ from scipy.linalg import lapack
 
 from ml.ids import FloatArray, IntArray
 from ml.models.histories import Histories, Recency
-from ml.models.history import credible_pairs
 from ml.models.inputs import ModelInputs
 from ml.models.recommender import require_known_users, require_same_items
 from ml.models.storage import load_model, save_model, sparse_from_arrays, sparse_to_arrays
@@ -54,7 +53,7 @@ class EASE:
         self._weighted_UJ = sp.csr_array(inputs.histories.weighted(self.recency)[:, self._item_index_J])
         self._weights_JJ = _solve(
             sp.csr_array(liked_UI[:, self._item_index_J]),
-            credible_UJ=sp.csr_array(credible_pairs(liked_UI, inputs)[:, self._item_index_J]),
+            credible_UJ=sp.csr_array(inputs.credible_UI[:, self._item_index_J]),
             regularization=self.regularization,
         )
         return self

@@ -13,7 +13,6 @@ import scipy.sparse as sp
 
 from ml.ids import FloatArray, IntArray
 from ml.models.histories import Histories
-from ml.models.history import credible_pairs
 from ml.models.inputs import ModelInputs
 from ml.models.least_squares import Ridge, solve_rows
 from ml.models.recommender import require_known_users, require_same_items
@@ -68,7 +67,7 @@ class IALS:
     def fit(self, inputs: ModelInputs, *, rng: np.random.Generator) -> Self:
         """Solve for users and items in turn; `rng` draws the items' starting vectors."""
         liked_UI = inputs.histories.liked_UI
-        credible_IU = sp.csr_array(credible_pairs(liked_UI, inputs).T)
+        credible_IU = sp.csr_array(inputs.credible_UI.T)
         num_users, num_items = liked_UI.shape
         everybody = np.ones(num_users, dtype=np.float32)
         credibility_U = everybody if inputs.credibility_U is None else inputs.credibility_U

@@ -6,6 +6,7 @@ Built from tables by `ml.training.inputs`. Shapes: U users, I items, D text dime
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
 import scipy.sparse as sp
 
 from ml.graph.interest_graph import InterestGraph
@@ -41,3 +42,13 @@ class ModelInputs:
     def histories(self) -> Histories:
         """What every user likes."""
         return Histories(self.positives_UI, self.age_UI)
+
+    @property
+    def credible_UI(self) -> sp.csr_array:
+        """The liked pairs with their user's credibility for a weight, sorted, float32: what others may learn from them."""
+        liked_UI = self.histories.liked_UI
+        if self.credibility_U is None:
+            return liked_UI
+        weighed_UI = sp.csr_array(sp.diags_array(self.credibility_U) @ liked_UI, dtype=np.float32)
+        weighed_UI.sort_indices()
+        return weighed_UI

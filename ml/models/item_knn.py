@@ -12,7 +12,6 @@ import scipy.sparse as sp
 
 from ml.ids import FloatArray, IntArray
 from ml.models.histories import Histories, Recency
-from ml.models.history import credible_pairs
 from ml.models.inputs import ModelInputs
 from ml.models.recommender import require_known_users, require_same_items
 from ml.models.storage import load_model, save_model, sparse_from_arrays, sparse_to_arrays
@@ -41,7 +40,7 @@ class ItemKNN:
         liked_UI = inputs.histories.liked_UI
         self._weighted_UI = inputs.histories.weighted(self.recency)
         self._neighbors_II = nearest_items(
-            liked_UI, credible_UI=credible_pairs(liked_UI, inputs), num_neighbors=self.num_neighbors, shrinkage=self.shrinkage
+            liked_UI, credible_UI=inputs.credible_UI, num_neighbors=self.num_neighbors, shrinkage=self.shrinkage
         )
         return self
 

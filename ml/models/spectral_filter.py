@@ -14,7 +14,6 @@ import scipy.sparse as sp
 from ml.ids import FloatArray, IntArray
 from ml.models.adjacency import normalize_symmetric
 from ml.models.histories import Histories, Recency
-from ml.models.history import credible_pairs
 from ml.models.inputs import ModelInputs
 from ml.models.recommender import require_known_users, require_same_items
 from ml.models.spectral import truncated_svd
@@ -61,7 +60,7 @@ class SpectralFilter:
     def fit(self, inputs: ModelInputs, *, rng: np.random.Generator) -> Self:
         """Decompose the normalised likes; `rng` starts the search for the vectors."""
         self._weighted_UI = inputs.histories.weighted(self.recency)
-        credible_UI = credible_pairs(inputs.histories.liked_UI, inputs)
+        credible_UI = inputs.credible_UI
         self._degree_I = np.asarray(credible_UI.sum(axis=0, dtype=np.float64), dtype=np.float32)
         self._normalized_UI = normalize_symmetric(credible_UI)
         _, value_D, vectors_DI = truncated_svd(self._normalized_UI, num_vectors=self.num_vectors, rng=rng)

@@ -15,7 +15,6 @@ import scipy.sparse as sp
 
 from ml.ids import FloatArray, IntArray
 from ml.models.histories import Histories, Recency
-from ml.models.history import credible_pairs
 from ml.models.inputs import ModelInputs
 from ml.models.recommender import require_known_users, require_same_items
 from ml.models.storage import load_model, save_model, sparse_from_arrays, sparse_to_arrays
@@ -69,7 +68,7 @@ class Transitions:
     def fit(self, inputs: ModelInputs, *, rng: np.random.Generator) -> Self:  # noqa: ARG002
         """Count the transitions; `rng` is not needed."""
         histories = inputs.histories
-        credible_UI = credible_pairs(histories.liked_UI, inputs)
+        credible_UI = inputs.credible_UI
         likes_I = np.asarray(credible_UI.sum(axis=0, dtype=np.float64))
         rows = [
             strongest(_similarity(both_BI, first=first, likes_I=likes_I, shrinkage=self.shrinkage), num_kept=self.num_neighbors)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from ml.ids import IntArray
+from ml.ids import BoolArray, IntArray
 from ml.top_n import Score, top_n
 
 LIST_LENGTH = 10
@@ -43,16 +43,32 @@ class Validation:
     def __len__(self) -> int:
         return len(self.user_index)
 
+    def of(self, user_index: IntArray) -> Self:
+        """The same of some of the users; of the others it holds no new like."""
+        row_E = np.repeat(np.arange(self.relevant_UI.shape[0]), np.diff(self.relevant_UI.indptr))
+        kept_E = np.isin(row_E, user_index)
+        pairs = row_E[kept_E], self.relevant_UI.indices[kept_E]
+        relevant_UI = sp.csr_array((self.relevant_UI.data[kept_E], pairs), shape=self.relevant_UI.shape)
+        return type(self)(relevant_UI, self.seen_UI, user_index)
+
     def ndcg(self, score: Score) -> npt.NDArray[np.float64]:
         """NDCG@10 of each validation user with binary gains, seen items out, shape [V] (Järvelin & Kekäläinen, TOIS 2002)."""
         items_VK, _ = top_n(score, user_index=self.user_index, excluded_UI=self.seen_UI, k=LIST_LENGTH, block_size=_BLOCK_SIZE)
         liked_VI = self.relevant_UI[self.user_index]
         row_VK = np.broadcast_to(np.arange(len(items_VK))[:, None], items_VK.shape)
         hits_VK = np.asarray(liked_VI[row_VK.ravel(), np.maximum(items_VK, 0).ravel()] != 0).reshape(items_VK.shape) & (items_VK >= 0)
-        gain_K = 1.0 / np.log2(np.arange(LIST_LENGTH) + 2.0)
-        num_relevant_V = np.minimum(np.diff(liked_VI.indptr), LIST_LENGTH)
-        figures_V: npt.NDArray[np.float64] = (hits_VK @ gain_K) / np.cumsum(gain_K)[num_relevant_V - 1]
-        return figures_V
+        return ndcg_of_hits(hits_VK, np.diff(liked_VI.indptr), k=LIST_LENGTH)
+
+
+def ndcg_of_hits(hits_VK: BoolArray, num_relevant_V: IntArray, *, k: int) -> npt.NDArray[np.float64]:
+    """NDCG@k of lists of at most k of which ranks were hits, shape [V]; of a user with nothing relevant 0.
+
+    What is reported is measured by `ml.evaluation.metrics`, on purpose not by this.
+    """
+    gain_K = 1.0 / np.log2(np.arange(k) + 2.0)
+    ideal_V = np.cumsum(gain_K)[np.clip(num_relevant_V, 1, k) - 1]
+    figures_V: npt.NDArray[np.float64] = (hits_VK @ gain_K[: hits_VK.shape[1]]) / ideal_V
+    return figures_V
 
 
 @dataclass(frozen=True)

@@ -18,30 +18,49 @@ _HAN = re.compile(r"[\u3400-\u9fff]")
 
 
 @dataclass(frozen=True)
-class Matches:
-    """Interest points of a catalogue against one text. `order` holds matching positions, best first."""
+class Points:
+    """The interest points of a catalogue by position, made ready once for many texts; `keys_T` is what is looked for in them."""
 
     interests: Vocabulary
     names: pa.Array
+    vectors_TD: FloatArray
+    keys_T: tuple[str, ...]
+
+    @classmethod
+    def of(cls, interest_points: pa.Table) -> "Points":
+        """From the table of that name."""
+        points = interest_points.sort_by("interest_id")
+        names = points.column("name").combine_chunks()
+        return cls(
+            interests=Vocabulary("interest", points.column("interest_id")),
+            names=names,
+            vectors_TD=vectors_to_matrix(points.column("vector")),
+            keys_T=tuple(name_key(name) for name in names.to_pylist()),
+        )
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Interest points against one text. `order` holds matching positions, best first."""
+
+    points: Points
     is_named_T: BoolArray
     order: IntArray
 
 
-def match_interests(query_vector: FloatArray, *, text: str, points: pa.Table, limit: int) -> Matches:
+def match_interests(query_vector: FloatArray, *, text: str, points: Points, limit: int) -> Matches:
     """Points named in `text` first, then near ones by cosine, `limit` in all, ties by interest id.
 
     Near are points whose cosine is above 0 and at least 0.9 standard deviations above
     the mean of all points: a bar that fits every encoder's range of cosines.
     """
-    points = points.sort_by("interest_id")
-    interests = Vocabulary("interest", points.column("interest_id"))
-    names = points.column("name").combine_chunks()
-    cosine_T = cosines(query_vector, vectors_to_matrix(points.column("vector")))
+    cosine_T = cosines(query_vector, points.vectors_TD)
     bar = cosine_T.mean() + 0.9 * cosine_T.std() - 1e-6 if len(cosine_T) else 0.0
-    is_named_T = np.array([is_named(name, text=text) for name in names.to_pylist()], dtype=np.bool_)
+    said = searched(text)
+    is_named_T = np.array([bool(key) and key in said for key in points.keys_T], dtype=np.bool_)
     order = np.lexsort((-cosine_T, ~is_named_T))
     is_match_T = is_named_T | ((cosine_T > 0) & (cosine_T >= bar))
-    return Matches(interests=interests, names=names, is_named_T=is_named_T, order=order[is_match_T[order]][:limit])
+    return Matches(points=points, is_named_T=is_named_T, order=order[is_match_T[order]][:limit])
 
 
 def named_share(matches: Matches, *, about_IT: sp.csr_array) -> FloatArray:

@@ -15,9 +15,9 @@ from ml.config.pipeline import QuestionConfig
 from ml.contracts.spaces import require_same_space, space_of
 from ml.contracts.vectors import vectors_to_matrix
 from ml.ids import FloatArray, IntArray, Vocabulary
-from ml.ranking.matching import cosines, match_interests, named_share
+from ml.ranking.matching import Matches, Points, cosines, match_interests, named_share
 from ml.ranking.question_graph import Passed, QuestionGraph, pass_question
-from ml.ranking.question_paths import explain_question
+from ml.ranking.question_paths import Explained, explain_question
 from ml.ranking.wording import Language, fill, is_chinese
 from ml.top_n import top_n
 
@@ -42,6 +42,92 @@ class Preference:
     share: float = 0.3
 
 
+@dataclass(frozen=True)
+class QueryIndex:
+    """What free texts are answered from, made ready once for many of them; items by position in their vocabulary."""
+
+    items: Vocabulary
+    vectors_ID: FloatArray
+    points: Points
+    about_IT: sp.csr_array
+    space_ids: frozenset[str]
+    knowledge: Knowledge | None = None
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        item_embeddings: pa.Table,
+        interest_points: pa.Table,
+        item_interests: pa.Table,
+        knowledge: Knowledge | None = None,
+    ) -> "QueryIndex":
+        """From the tables of a day. Raises `ValueError` for knowledge of other items than have embeddings."""
+        spaces = (
+            space_of(table, name=name) for name, table in (("item_embeddings", item_embeddings), ("interest_points", interest_points))
+        )
+        embeddings = item_embeddings.sort_by("item_id")
+        items, points = Vocabulary("item", embeddings.column("item_id")), Points.of(interest_points)
+        if knowledge is not None and knowledge.config.graph_weight > 0 and knowledge.graph.vocabularies["item"] != items:
+            raise ValueError("the graph's items are not those that have embeddings; build it with their vocabulary")
+        return cls(
+            items=items,
+            vectors_ID=vectors_to_matrix(embeddings.column("vector")),
+            points=points,
+            about_IT=about(item_interests, items=items, interests=points.interests),
+            space_ids=frozenset(space for space in spaces if space is not None),
+            knowledge=knowledge if knowledge is not None and knowledge.config.graph_weight > 0 else None,
+        )
+
+    def ask(self, query_vector: FloatArray, *, space_id: str, text: str = "", num_matches: int = 20) -> "Answered":
+        """How well every item answers a text of this vector. Raises `EmbeddingSpaceError` unless all is of the space `space_id`.
+
+        The score is the cosine plus, where the query's own words are given as `text`, 0.3 of the
+        share of the item that interest points named in them make up: exact names count also
+        in a language the encoder hardly reads. With knowledge what reaches the item over the graph is added (see `pass_question`).
+        """
+        for known in sorted(self.space_ids):
+            require_same_space(space_id, known)
+        similarity_I = cosines(query_vector, self.vectors_ID)
+        matches = match_interests(query_vector, text=text, points=self.points, limit=num_matches)
+        score_I = similarity_I + NAMED_WEIGHT * named_share(matches, about_IT=self.about_IT)
+        passed = None
+        if self.knowledge is not None:
+            passed = pass_question(self.knowledge.graph, query_vector, text=text, config=self.knowledge.config)
+            score_I = score_I + self.knowledge.config.graph_weight * passed.arrived_I
+        return Answered(self, score_I=score_I, similarity_I=similarity_I, matches=matches, passed=passed)
+
+    @property
+    def highest_score(self) -> float:
+        """What no item's score is above."""
+        return 1.0 + NAMED_WEIGHT + (self.knowledge.config.graph_weight if self.knowledge else 0.0)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One text's scores of every item, shape [I], and what they came from."""
+
+    index: QueryIndex
+    score_I: FloatArray
+    similarity_I: FloatArray
+    matches: Matches
+    passed: Passed | None
+
+    def matched(self, items: IntArray) -> list[list[str]]:
+        """Names of the matching interests that each item is about, best match first."""
+        shown = self.index.points.names.take(pa.array(self.matches.order))
+        is_about_KT = self.index.about_IT[items][:, self.matches.order].toarray() > 0
+        return [shown.filter(pa.array(row)).to_pylist() for row in is_about_KT]
+
+    def explained(self, items: IntArray, *, language: Language) -> Explained:
+        """Why each item: the way the question came to it over the graph, else the best matching interest it is about, without a path."""
+        reasons, paths = _reasons(self.matched(items), language=language), [list[str]() for _ in items]
+        if self.index.knowledge is None or self.passed is None:
+            return Explained(reasons, paths)
+        by_path = explain_question(self.index.knowledge.graph, self.passed, items=items, language=language)
+        return Explained([told or reason for told, reason in zip(by_path.reasons, reasons, strict=True)], by_path.paths)
+
+
 def answer_query(
     query_vector: FloatArray,
     *,
@@ -59,62 +145,29 @@ def answer_query(
 ) -> list[dict[str, Any]]:
     """The `k` best items: rank, item_id, score, similarity (cosine to the text), matched_interests, reason, path.
 
-    `score` is the cosine plus, where the query's own words are given as `text`, 0.3 of the
-    share of the item that interest points named in them make up: exact names count also
-    in a language the encoder hardly reads. With `knowledge` what reaches the item over the graph is added (see
-    `pass_question`), and reason and path tell the way it came; else the path is empty. With a `preference` it is the mean of that score's
-    standard score and the user's, weighted by share (items the preference does not know
-    count as average). `excluded` item ids are left out. An item's reason names the best
-    matching interest it is about (see `match_interests`; `num_matches` at most). Ties go
-    by item id. Raises `EmbeddingSpaceError` unless text, items and points are of one space.
+    `score` is `QueryIndex.ask`'s; with a `preference` the mean of its standard score and the user's, weighted by share (items
+    the preference does not know count as average). `excluded` item ids are left out. Reason and path are
+    `Answered.explained`'s (`num_matches` interests at most). Ties go by item id. Raises as `QueryIndex` does.
     """
-    _require_space(space_id, item_embeddings=item_embeddings, interest_points=interest_points)
-    item_embeddings = item_embeddings.sort_by("item_id")
-    items = Vocabulary("item", item_embeddings.column("item_id"))
-    similarity_I = cosines(query_vector, vectors_to_matrix(item_embeddings.column("vector")))
-    matches = match_interests(query_vector, text=text, points=interest_points, limit=num_matches)
-    about_IT = about(item_interests, items=items, interests=matches.interests)
-    score_I = similarity_I + NAMED_WEIGHT * named_share(matches, about_IT=about_IT)
-    passed = _pass(knowledge, query_vector, text=text, items=items)
-    if knowledge is not None and passed is not None:
-        score_I = score_I + knowledge.config.graph_weight * passed.arrived_I
-    if preference is not None:
-        score_I = _blended(score_I, items=items, preference=preference)
-    best = _best(score_I, excluded=excluded, items=items, k=k)
-    matched = [matches.names.take(pa.array(matches.order[row])).to_pylist() for row in about_IT[best][:, matches.order].toarray() > 0]
-    reasons, paths = _reasons(matched, language=language), [list[str]() for _ in best]
-    if knowledge is not None and passed is not None:
-        explained = explain_question(knowledge.graph, passed, items=best, language=language)
-        reasons = [by_path or reason for by_path, reason in zip(explained.reasons, reasons, strict=True)]
-        paths = explained.paths
+    index = QueryIndex.of(
+        item_embeddings=item_embeddings, interest_points=interest_points, item_interests=item_interests, knowledge=knowledge
+    )
+    answered = index.ask(query_vector, space_id=space_id, text=text, num_matches=num_matches)
+    score_I = answered.score_I if preference is None else blended(answered.score_I, items=index.items, preference=preference)
+    best = _best(score_I, excluded=excluded, items=index.items, k=k)
+    matched, explained = answered.matched(best), answered.explained(best, language=language)
     return [
         {
             "rank": place + 1,
             "item_id": item_id,
             "score": float(score_I[best[place]]),
-            "similarity": float(similarity_I[best[place]]),
+            "similarity": float(answered.similarity_I[best[place]]),
             "matched_interests": matched[place],
-            "reason": reasons[place],
-            "path": paths[place],
+            "reason": explained.reasons[place],
+            "path": explained.paths[place],
         }
-        for place, item_id in enumerate(items.take(best).to_pylist())
+        for place, item_id in enumerate(index.items.take(best).to_pylist())
     ]
-
-
-def _require_space(space_id: str, *, item_embeddings: pa.Table, interest_points: pa.Table) -> None:
-    for name, table in (("item_embeddings", item_embeddings), ("interest_points", interest_points)):
-        found = space_of(table, name=name)
-        if found is not None:
-            require_same_space(space_id, found)
-
-
-def _pass(knowledge: Knowledge | None, query_vector: FloatArray, *, text: str, items: Vocabulary) -> Passed | None:
-    """What arrives at the items; None where nothing is to be passed on. Raises `ValueError` for a graph of other items."""
-    if knowledge is None or knowledge.config.graph_weight == 0:
-        return None
-    if knowledge.graph.vocabularies["item"] != items:
-        raise ValueError("the graph's items are not those that have embeddings; build it with their vocabulary")
-    return pass_question(knowledge.graph, query_vector, text=text, config=knowledge.config)
 
 
 def _best(score_I: FloatArray, *, excluded: pa.Array | None, items: Vocabulary, k: int) -> IntArray:
@@ -129,8 +182,8 @@ def _best(score_I: FloatArray, *, excluded: pa.Array | None, items: Vocabulary, 
     return best
 
 
-def _blended(similarity_I: FloatArray, *, items: Vocabulary, preference: Preference) -> FloatArray:
-    """Standard scores make a cosine and a model's score comparable, whatever its scale."""
+def blended(similarity_I: FloatArray, *, items: Vocabulary, preference: Preference) -> FloatArray:
+    """Both as standard scores, which make a cosine and a model's score comparable, and their mean by share, shape [I]."""
     if not 0 <= preference.share <= 1:
         raise ValueError(f"preference.share must be in [0, 1], got {preference.share}")
     place, known = preference.items.find(items.ids)

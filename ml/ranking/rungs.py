@@ -17,6 +17,7 @@ from ml.contracts.vectors import vectors_to_matrix
 from ml.ids import BoolArray, FloatArray, IntArray, Vocabulary
 from ml.ranking.sparse_rows import unit_rows
 from ml.top_n import Score
+from ml.unit_rows import unit_rows as dense_unit_rows
 
 RungName = Literal["personal", "interest", "popular"]
 
@@ -98,8 +99,7 @@ def _vectors(table: pa.Table, *, key: str, order: Vocabulary, dimension: int) ->
     given_ND = vectors_to_matrix(table.column("vector"))
     vectors = np.zeros((len(order), given_ND.shape[1] or dimension), dtype=np.float32)
     if len(given_ND):
-        lengths_N1 = np.linalg.norm(given_ND, axis=1, keepdims=True)
-        vectors[order.positions(table.column(key))] = given_ND / np.where(lengths_N1 > 0, lengths_N1, 1.0)
+        vectors[order.positions(table.column(key))] = dense_unit_rows(given_ND)
     return vectors
 
 

@@ -40,6 +40,8 @@ TEMPLATES: Mapping[str, Mapping[str, str]] = {
     },
     "own_words": {"en": "Close in meaning to what you wrote", "zh": "与你写过的内容意思相近"},
     "popular": {"en": "Popular: liked by {number} so far", "zh": "热门：已有{number}人喜欢"},
+    "popular_lately": {"en": "Popular in the last 28 days", "zh": "近 28 天受欢迎"},
+    "popular_of_these": {"en": "Popular among what you asked for in the last 28 days", "zh": "近 28 天在你所选范围内受欢迎"},
     "new": {"en": "New here: nobody has liked it yet", "zh": "新品：还没有人喜欢过"},
     "discovery": {"en": "Something different to try", "zh": "换个口味试试"},
     "query_interest": {

@@ -15,6 +15,7 @@ from ml.days import SECONDS_PER_DAY
 from ml.ids import FloatArray, IntArray, Vocabulary
 from ml.text.cache import EmbeddingCache, EmbeddingResult, embed
 from ml.text.encoder import Encoder, Progress
+from ml.unit_rows import unit_rows
 from ml.words.cleaning import clean_column
 
 
@@ -73,5 +74,4 @@ def _decayed_means(
     # Texts that cancel out have no direction; the newest one then speaks for the user.
     cancelled_U = np.linalg.norm(sums_UD, axis=1) < 1e-6
     sums_UD[cancelled_U] = vectors_ND[newest_row[cancelled_U]]
-    means: FloatArray = (sums_UD / np.linalg.norm(sums_UD, axis=1, keepdims=True)).astype(np.float32)
-    return means
+    return unit_rows(sums_UD)

@@ -103,12 +103,7 @@ class ReleaseStore:
 
     def rolled_back(self) -> set[str]:
         """Ids somebody rolled back from and nobody promoted by hand since: they never go live again by themselves."""
-        found: set[str] = set()
-        live = ""
-        for move in self.promotions():
-            found = found | {live} if move["move"] == "rollback" else found - {move["release_id"]}
-            live = move["release_id"]
-        return found
+        return self._history()[1]
 
     def current_id(self) -> str | None:
         """The id the pointer names, whether that release is whole or not."""
@@ -130,16 +125,27 @@ class ReleaseStore:
             self._point_at(release_id, move="promote", reason=reason)
         return release
 
-    def rollback(self) -> Release:
-        """Make live again what was live before the current one was promoted, torn or not.
+    def before(self, release_id: str | None = None) -> Release:
+        """What a rollback makes live: the given release, which was live on the way to the current one, or the one before that.
+
+        The live one itself is given back as it is. Raises `ReleaseError` where there is none or it is torn.
+        """
+        live_id, way = self.current_id(), self._history()[0]
+        if release_id is None and not way[:-1]:
+            raise ReleaseError("there is no release to roll back to")
+        if release_id is not None and release_id != live_id and release_id not in way:
+            known = ", ".join(way[:-1]) or "none"
+            raise ReleaseError(f"release {release_id} was not live before {live_id}; those that were, oldest first: {known}")
+        return self.get(release_id or way[-2])
+
+    def rollback(self, release_id: str | None = None) -> Release:
+        """Make live again what `before` names, whether the live one is torn or not. Rolling back to the live one moves nothing.
 
         Once more goes one further back, never forward to what was rolled back from.
         """
-        live_id, before = self.current_id(), self._promoted()[:-1]
-        if not before:
-            raise ReleaseError("there is no release to roll back to")
-        release = self.get(before[-1])
-        self._point_at(release.release_id, move="rollback", reason=f"rolled back from {live_id}")
+        live_id, release = self.current_id(), self.before(release_id)
+        if release.release_id != live_id:
+            self._point_at(release.release_id, move="rollback", reason=f"rolled back from {live_id}")
         return release
 
     def promotions(self) -> list[dict[str, str]]:
@@ -149,15 +155,19 @@ class ReleaseStore:
         # The history is written just before the pointer: a crash in between leaves a move that never happened.
         return moves if not moves or moves[-1]["release_id"] == self.current_id() else moves[:-1]
 
-    def _promoted(self) -> list[str]:
-        """Ids on the way to the live one, which is last: promotions, less those rolled back."""
-        ids: list[str] = []
+    def _history(self) -> tuple[list[str], set[str]]:
+        """Ids on the way to the live one, which is last (promotions, less those rolled back), and those rolled back from."""
+        way: list[str] = []
+        left: set[str] = set()
         for move in self.promotions():
             if move["move"] == "rollback":
-                ids.pop()
+                left.add(way.pop())
+                while way[-1] != move["release_id"]:
+                    left.add(way.pop())
             else:
-                ids.append(move["release_id"])
-        return ids
+                way.append(move["release_id"])
+                left.discard(move["release_id"])
+        return way, left
 
     def _point_at(self, release_id: str, *, move: str, reason: str) -> None:
         lines = [*self.promotions(), {"release_id": release_id, "move": move, "reason": reason}]

@@ -1,8 +1,8 @@
 """A search over settings on the validation slice, and whether its best is better beyond doubt.
 
-The profile's own settings are the first trial. The best of many looks better than it is, so it is held
-to the one-standard-error rule, and again from another seed. Where trials are kept is
-`ml.training.studies`, what they fit `ml.training.validated`. Shapes: V validation users.
+The profile's own settings are the first trial. The best of many looks better than it is, so it is judged on users
+it was not chosen by, by the one-standard-error rule, and again from another seed. Where trials are kept is
+`ml.training.studies`, what they fit `ml.training.validated`.
 """
 
 import math
@@ -20,7 +20,8 @@ from ml.config.ranges import Range, Setting
 from ml.epochs.course import Epoch
 from ml.errors import InterestGraphError, SearchError
 from ml.models.validation import Lead, lead_over
-from ml.training.studies import Attempt, Figures, Study
+from ml.training.figures import Figures
+from ml.training.studies import Attempt, Study
 from ml.training.validated import FitAndValidate
 
 # What a fit of odd settings may end in: settings that do not go together, scores that are not finite, no memory.
@@ -38,7 +39,10 @@ class _TimeUpError(Exception):
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the best trial is better than the profile beyond doubt; `lead` is on the search's seed, `again` from another one."""
+    """Whether the best trial is better than the profile beyond doubt, to the `num_users` held out from the search.
+
+    `lead` is on the search's seed, `again` from another one.
+    """
 
     best: Attempt
     profile: Attempt
@@ -85,7 +89,7 @@ class Searcher:
         self.study.describe(trial, place=place, settings=settings)
         same = next((attempt for attempt in before if attempt.state == "complete" and attempt.settings == settings), None)
         try:
-            figures_V = self.study.figures(same.place) if same else self._fitted(trial, place=place, settings=settings)
+            figures = self.study.figures(same.place) if same else self._fitted(trial, place=place, settings=settings)
         except optuna.TrialPruned:
             self.study.prune(trial)
         except _FAILURES as error:
@@ -93,7 +97,7 @@ class Searcher:
                 raise SearchError(f"the profile's own settings cannot be fitted, so nothing can be held against them: {error}") from error
             self.study.fail(trial, reason=f"{type(error).__name__}: {error}")
         else:
-            self.study.complete(trial, figures_V, place=place)
+            self.study.complete(trial, figures, place=place)
 
     def _own(self) -> tuple[Trial, dict[str, Setting]]:
         """The profile's settings, of which the sampler learns those that its ranges hold."""
@@ -122,23 +126,23 @@ class Searcher:
             if place and self.is_time_up():
                 raise _TimeUpError
 
-        return self.fit(changed(self.base, settings), after_epoch=after_epoch).figures_V
+        return self.fit(changed(self.base, settings), after_epoch=after_epoch).figures
 
     def verdict(self) -> Verdict:
-        """Hold the best trial against the profile: from the search's seed, and where that looks like a gain from another one."""
+        """Hold the best trial against the profile on users held out: from the search's seed, where that looks like a gain from another."""
         complete = [attempt for attempt in self.study.attempts() if attempt.state == "complete"]
         profile, best = complete[0], max(complete, key=lambda attempt: attempt.figure or 0.0)
-        usual_V = self.study.figures(profile.place)
-        lead = lead_over(self.study.figures(best.place), usual_V)
-        again = lead_over(self._again(best), self._again(profile)) if lead.is_beyond_error else None
+        usual_W = self.study.figures(profile.place).held_out_W
+        lead = lead_over(self.study.figures(best.place).held_out_W, usual_W)
+        again = lead_over(self._again(best).held_out_W, self._again(profile).held_out_W) if lead.is_beyond_error else None
         changes = {name: value for name, value in best.settings.items() if value != profile.settings[name]}
-        return Verdict(best, profile, changes, len(usual_V), lead, again)
+        return Verdict(best, profile, changes, len(usual_W), lead, again)
 
     def _again(self, attempt: Attempt) -> Figures:
         reseeded = changed(self.base, {**attempt.settings, "model.seed": self.base.model.seed + 1})
         what = f"trial {attempt.place + 1} from another seed"
         return self.study.checked(
-            attempt.place, lambda: self.fit(reseeded, after_epoch=lambda epoch: self.heard_epoch(what, epoch)).figures_V
+            attempt.place, lambda: self.fit(reseeded, after_epoch=lambda epoch: self.heard_epoch(what, epoch)).figures
         )
 
 

@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import optuna
-import pyarrow as pa
 import pyarrow.parquet as pq
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -27,8 +25,8 @@ from ml.config.pipeline import SearchConfig
 from ml.config.ranges import Setting
 from ml.contracts.files import write_parquet, write_text
 from ml.errors import SearchError
+from ml.training.figures import Figures
 
-Figures = npt.NDArray[np.float64]
 State = Literal["complete", "pruned", "failed"]
 
 _ABOUT_FILE, _JOURNAL_FILE = "study.json", "journal.jsonl"
@@ -39,7 +37,7 @@ _STATES: dict[TrialState, State] = {TrialState.COMPLETE: "complete", TrialState.
 
 @dataclass(frozen=True)
 class Attempt:
-    """One trial that ended: its settings, mean figure (of a pruned one, the last epoch's), and why it failed if it did."""
+    """One trial that ended: its settings, mean figure of the users searched on (pruned: the last epoch's), and why it failed if it did."""
 
     place: int
     settings: Mapping[str, Setting]
@@ -89,10 +87,10 @@ class Study:
         trial.set_user_attr(_PLACE, place)
         trial.set_user_attr(_SETTINGS, dict(settings))
 
-    def complete(self, trial: Trial, figures_V: Figures, *, place: int) -> None:
-        """End a trial that was measured."""
-        self._write(figures_V, name=str(place))
-        self.optuna.tell(trial, float(figures_V.mean()))
+    def complete(self, trial: Trial, figures: Figures, *, place: int) -> None:
+        """End a trial that was measured; what is held out stays with the file, the search learns the mean of the others."""
+        self._write(figures, name=str(place))
+        self.optuna.tell(trial, float(figures.searched_V.mean()))
 
     def prune(self, trial: Trial) -> None:
         """End a trial that fell behind."""
@@ -104,11 +102,11 @@ class Study:
         self.optuna.tell(trial, state=TrialState.FAIL)
 
     def figures(self, place: int) -> Figures:
-        """Of a trial that was measured, shape [V]."""
+        """Of a trial that was measured."""
         return self._read(str(place))
 
     def checked(self, place: int, measure: Callable[[], Figures]) -> Figures:
-        """Figures of a place's settings measured once more in another way, shape [V]; measured only the first time."""
+        """Figures of a place's settings measured once more in another way; measured only the first time."""
         name = f"{place}-again"
         if not self._path(name).exists():
             self._write(measure(), name=name)
@@ -117,11 +115,11 @@ class Study:
     def _path(self, name: str) -> Path:
         return self.directory / "figures" / f"{name}.parquet"
 
-    def _write(self, figures_V: Figures, *, name: str) -> None:
-        write_parquet(pa.table({"figure": figures_V}), self._path(name))
+    def _write(self, figures: Figures, *, name: str) -> None:
+        write_parquet(figures.to_table(), self._path(name))
 
     def _read(self, name: str) -> Figures:
-        return np.asarray(pq.read_table(self._path(name)).column("figure"), dtype=np.float64)
+        return Figures.from_table(pq.read_table(self._path(name)))
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from ml.contracts.behaviour import MART_TABLES, RAW_EVENTS, RAW_ITEMS
 from ml.contracts.contract import TableContract
 from ml.contracts.manifest import Recipe
 from ml.days import days_through
+from ml.intake.feedback import event_weights
 from orchestration.dbt_project import manifest_path, project_fingerprint
 from orchestration.memory import bounded_memory
 from orchestration.partitions import SAME_DAY
@@ -194,7 +195,7 @@ def mart_recipe(scope: Scope, contract: TableContract, *, day: date, histories: 
 def marts_version(scope: Scope) -> str:
     """Version of the SQL, of what runs it, and of what each event is worth."""
     libraries = " ".join(f"{name}=={version(name)}" for name in ("dbt-core", "dbt-duckdb", "duckdb"))
-    return f"{project_fingerprint()}-{libraries}-{json.dumps(dict(scope.dataset.weights), sort_keys=True)}"
+    return f"{project_fingerprint()}-{libraries}-{json.dumps(event_weights(scope.dataset), sort_keys=True)}"
 
 
 def seal_marts(scope: Scope, days: MartDays) -> None:
@@ -214,7 +215,7 @@ def dbt_variables(scope: Scope, days: MartDays) -> dict[str, Any]:
         "end_day": days.all[-1].isoformat(),
         "only_days": [day.isoformat() for day in days.events],
         "only_snapshot_days": [day.isoformat() for day in days.snapshots],
-        "weights": dict(scope.dataset.weights),
+        "weights": event_weights(scope.dataset),
     }
 
 

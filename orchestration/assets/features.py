@@ -1,6 +1,7 @@
 """Feature tables for Feast, and putting the newest of them online."""
 
 from collections.abc import Iterator
+from datetime import date
 
 import dagster as dg
 import numpy as np
@@ -112,25 +113,26 @@ def feature_assets(scope: Scope) -> list[dg.AssetsDefinition]:
     )
     def online_features(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         day = partition_days(context)[-1]
-        release_id = id_in_force(scope.artefact(RELEASE_DECISIONS.name).read(day))
-        live_id = scope.releases.current_id()
-        if live_id not in {None, release_id}:
-            reason = (
-                f"not published: {day} is made by release {release_id}, but {live_id} is live; look-ups go on with the day that is online"
-            )
+        if reason := why_not_online(scope, day):
             yield dg.MaterializeResult(metadata={"published": False, "reason": reason}, check_results=[unpublished(reason)])
             return
         done = publish(scope.home, config=scope.config.features, day=day, progress=logged_progress(context.log.info, "rows online"))
         # A mismatch raises inside publish; what is left to say is whether there was something to compare.
         said = dg.AssetCheckResult(check_name=ONLINE_CHECK, passed=True, metadata={"entities compared": done.num_checked})
         figures = {f"rows of {name}": number for name, number in done.num_rows.items()}
-        removed = {f"removed from {name}": number for name, number in done.num_removed.items()}
-        yield dg.MaterializeResult(
-            metadata={"published": done.published, "reason": done.reason, "release": done.release_id, **figures, **removed},
-            check_results=[said],
-        )
+        names = {"release": done.release_id, "generation": done.generation_id or "none"}
+        yield dg.MaterializeResult(metadata={"published": done.published, "reason": done.reason, **names, **figures}, check_results=[said])
 
     return [user_profiles, item_features, recommendation_lists, online_features]
+
+
+def why_not_online(scope: Scope, day: date) -> str | None:
+    """Why a day may not be published, in a sentence: its release is not the live one (not promoted, or rolled back from)."""
+    release_id = id_in_force(scope.artefact(RELEASE_DECISIONS.name).read(day))
+    live_id = scope.releases.current_id()
+    if live_id in {None, release_id}:
+        return None
+    return f"not published: {day} is made by release {release_id}, but {live_id} is live; look-ups go on with the day that is online"
 
 
 def unpublished(reason: str) -> dg.AssetCheckResult:

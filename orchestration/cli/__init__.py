@@ -1,7 +1,7 @@
 """The command line `interest-graph`: one module per family of commands.
 
 Commands parse, call, print; they hold no logic of their own. Exit codes: 0 done,
-1 failed, 2 bad input (dataset file, profile, arguments).
+1 failed, 2 bad input (dataset file, profile, arguments, API keys).
 """
 
 import atexit
@@ -10,8 +10,8 @@ import sys
 
 import typer
 
-from ml.errors import ConfigError, DatasetError, InterestGraphError
-from orchestration.cli import knowledge, lookups, main_job, online, releases, text, tuning
+from ml.errors import AccessError, ConfigError, DatasetError, InterestGraphError
+from orchestration.cli import keys, knowledge, lookups, main_job, online, releases, text, tuning
 from orchestration.environment import quiet_libraries
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ text.register(app)
 releases.register(app)
 tuning.register(app)
 online.register(app)
+keys.register(app)
 
 
 def main() -> None:
@@ -46,7 +47,7 @@ def main() -> None:
 def _exit_code() -> int:
     try:
         app()
-    except (DatasetError, ConfigError) as error:
+    except (DatasetError, ConfigError, AccessError) as error:
         return _report(error, code=2)
     except InterestGraphError as error:
         return _report(error, code=1)

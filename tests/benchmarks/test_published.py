@@ -179,11 +179,18 @@ def test_withholding_deals_every_pair_to_one_part() -> None:
     known_UI = sp.csr_array((rng().random((40, 60)) < 0.3).astype(np.float32))
     kept_UI, withheld_UI = withhold(known_UI, share=WITHHELD_SHARE, rng=rng())
     np.testing.assert_array_equal((kept_UI + withheld_UI).toarray(), known_UI.toarray())
-    np.testing.assert_array_equal(np.diff(withheld_UI.indptr), np.floor(WITHHELD_SHARE * np.diff(known_UI.indptr)))
+    count_U = np.diff(known_UI.indptr)
+    np.testing.assert_array_equal(np.diff(withheld_UI.indptr), count_U - (0.8 * count_U).astype(int))
     again_UI, _ = withhold(known_UI, share=WITHHELD_SHARE, rng=rng())
     assert (again_UI != kept_UI).nnz == 0
     other_UI, _ = withhold(known_UI, share=WITHHELD_SHARE, rng=np.random.default_rng(1))
     assert (other_UI != kept_UI).nnz > 0
+
+
+def test_withholding_leaves_everybody_something() -> None:
+    known_UI = sp.csr_array(np.tril(np.ones((5, 5), dtype=np.float32), k=-1))
+    kept_UI, _ = withhold(known_UI, share=0.9, rng=rng())
+    np.testing.assert_array_equal(np.diff(kept_UI.indptr), np.minimum(np.diff(known_UI.indptr), 1))
 
 
 def test_a_sample_of_users_is_drawn_by_the_rng() -> None:

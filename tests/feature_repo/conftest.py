@@ -153,11 +153,12 @@ def start_server(tmp_path: Path) -> Iterator[Callable[[World, FeatureStoreConfig
     def start(world: World, config: FeatureStoreConfig) -> int:
         port = free_port()
         code = (
-            "import sys; from pathlib import Path\n"
-            "from feature_repo.server import serve; from ml.config import DatasetHome\n"
+            "import sys, uvicorn; from pathlib import Path\n"
+            "from feature_repo.server import feature_app; from ml.config import DatasetHome\n"
             "from ml.config.pipeline import FeatureStoreConfig\n"
             "root, dataset, settings, port = sys.argv[1:]\n"
-            "serve(DatasetHome(Path(root), dataset), config=FeatureStoreConfig.model_validate_json(settings), port=int(port))"
+            "app = feature_app(DatasetHome(Path(root), dataset), config=FeatureStoreConfig.model_validate_json(settings))\n"
+            "uvicorn.run(app, port=int(port))"
         )
         arguments = [str(world.home.root), world.home.dataset, config.model_dump_json(), str(port)]
         server = subprocess.Popen([sys.executable, "-c", code, *arguments], cwd=REPOSITORY, env=os.environ.copy())

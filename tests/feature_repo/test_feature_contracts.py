@@ -61,7 +61,8 @@ def test_features_are_no_dbt_models(repository):
 def test_naming_the_entry_modules_does_not_import_feast():
     """Dagster and the command line name them at every start; Feast takes ten CPU seconds."""
     code = (
-        "import sys, json; import feature_repo.publish, feature_repo.lookup, feature_repo.server; print(json.dumps('feast' in sys.modules))"
+        "import sys, json; import feature_repo.publish, feature_repo.lookup, feature_repo.server, orchestration.rollback\n"
+        "print(json.dumps('feast' in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) is False

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
+from feature_repo.publish import publish
 from feature_repo.repository import dataset_definitions, open_store
 from ml.config.pipeline import FeatureStoreConfig
 from ml.contracts import CONTRACTS
@@ -20,9 +21,8 @@ def store(world):
     world.write(FIRST, users={"ann": "tea", "bob": "chess", "李雷": "摄影", "quiet": ""})
     world.write(FIRST + timedelta(days=1), users={"ann": "running", "李雷": "茶", "quiet": ""})
     (world.home.tables / "user_profiles" / ".2026-03-03.parquet.77.tmp").write_bytes(b"torn")
-    opened = open_store(world.home, config)
-    opened.apply(dataset_definitions(world.home, config).all())
-    return opened
+    publish(world.home, config=config, day=FIRST + timedelta(days=1))
+    return open_store(world.home, config)
 
 
 def asked(*rows):
@@ -87,12 +87,9 @@ def test_moments_without_a_zone_are_utc(store):
 def test_entities_without_a_moment_and_tables_without_partitions_are_named(store, make_world):
     with pytest.raises(ValueError, match="event_timestamp"):
         store.get_historical_features(entity_df=pd.DataFrame({"user_id": ["ann"]}), features=["user_profiles:release_id"])
-    empty = make_world("empty")
-    config = FeatureStoreConfig()
-    opened = open_store(empty.home, config)
-    opened.apply(dataset_definitions(empty.home, config).all())
+    store.apply(dataset_definitions(make_world("empty").home, FeatureStoreConfig()).all())
     with pytest.raises(MissingTableError, match="user_profiles"):
-        known(opened, ("ann", "2026-03-03"))
+        known(store, ("ann", "2026-03-03"))
 
 
 def test_an_empty_partition_hides_nobody(store, world):
@@ -107,9 +104,6 @@ def test_why_we_do_not_use_feasts_own_file_store(world, store):
     """Feast 0.67 loses an entity row that is older than the first value; when it no longer does, `feature_repo.offline` can go."""
     from feast import FeatureStore
 
-    from feature_repo.repository import write_reader_config
-
-    write_reader_config(world.home, FeatureStoreConfig())
     theirs = FeatureStore(repo_path=str(world.home.feature_store))
     frame = asked(("ann", "2020-01-01"), ("ann", "2026-03-03"))
     found = theirs.get_historical_features(entity_df=frame, features=["user_profiles:release_id"]).to_df()

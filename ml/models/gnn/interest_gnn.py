@@ -26,7 +26,6 @@ from ml.models.inputs import ModelInputs
 from ml.models.spectral import centered, text_mean
 from ml.models.storage import load_model, save_model
 from ml.models.validation import Validation
-from ml.ranking.factors import Factors
 from ml.unit_rows import unit_rows
 
 _CONFIG = "config/"
@@ -128,12 +127,6 @@ class InterestGNN(VectorRecommender[ModelConfig]):
                 f"the texts have {text_NF.shape[1]} dimensions, the model knows {len(self._projection_FD)}; use its text model"
             )
         return unit_rows(centered(text_NF, mean_F=self._text_mean_F).astype(np.float64) @ self._projection_FD)
-
-    @property
-    def factors(self) -> Factors:
-        """The same logits as products of vectors."""
-        users_UD = self._user_vectors_UD / np.float32(self.config.temperature)
-        return Factors(users_UD, self._item_vectors_ID, np.float32(self._correction) * self._popularity_I)
 
     def save(self, directory: Path) -> None:
         """Write the final vectors and settings, which score, and the network's state, which a later fit starts from."""

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 
 from ml.calibration import platt_scale
@@ -18,13 +17,13 @@ from ml.models.histories import Histories
 from ml.models.hybrid.affinities import NAMES, Affinities
 from ml.models.hybrid.answers import candidate_pairs, log_lift, ranked_lift
 from ml.models.hybrid.choices import Choices, Stage
+from ml.models.hybrid.padding import Floats, padded
 from ml.models.hybrid.pool import Opinion, pool_weights, pooled, sharpest
 from ml.models.hybrid.ranker import Pairs, Ranker, grow, trees_worth_growing
 from ml.models.hybrid.readings import Reading, Scale
 from ml.models.hybrid.tuning import Setting, Shown, best_setting
 from ml.models.validation import Validation
 
-Floats = npt.NDArray[np.float64]
 Scores = Callable[[IntArray], Mapping[str, FloatArray]]
 
 BLOCK_SIZE = 256
@@ -56,24 +55,24 @@ class Slice:
 
 @dataclass(frozen=True)
 class Candidates:
-    """The likelihood pool's candidates of every validation user: who, whether liked, each reading's evidence, what else is known."""
+    """The likelihood pool's candidates of every validation user: who, whether liked, each reading's evidence, what else is known.
+
+    `mass_VKS` is the evidence that each reading has over every item the user has not met.
+    """
 
     user_P: IntArray
     is_liked_P: BoolArray
     evidence_PKS: FloatArray
     affinities_PF: FloatArray
+    mass_VKS: FloatArray
     num_likes_V: IntArray
     num_items: int
 
     def shown(self) -> Shown:
         """The same by user, padded."""
-        count_V = np.bincount(self.user_P, minlength=len(self.num_likes_V))
-        place_P = np.arange(len(self.user_P)) - (np.cumsum(count_V) - count_V)[self.user_P]
-        shape = (len(count_V), int(count_V.max(initial=0)))
-        evidence_VNKS = np.zeros((*shape, *self.evidence_PKS.shape[1:]), dtype=np.float32)
-        is_liked_VN = np.zeros(shape, dtype=bool)
-        evidence_VNKS[self.user_P, place_P], is_liked_VN[self.user_P, place_P] = self.evidence_PKS, self.is_liked_P
-        return Shown(evidence_VNKS, is_liked_VN, self.num_likes_V)
+        num_users = len(self.num_likes_V)
+        evidence_VNKS = padded(self.evidence_PKS, self.user_P, num_users=num_users, fill=0.0)
+        return Shown(evidence_VNKS, padded(self.is_liked_P, self.user_P, num_users=num_users, fill=False), self.num_likes_V)
 
 
 def choose_all(found: Slice, *, affinities: Affinities, config: HybridConfig, seed: int) -> Choices:
@@ -83,10 +82,11 @@ def choose_all(found: Slice, *, affinities: Affinities, config: HybridConfig, se
     readings, start = _likeliest(found)
     candidates = _candidates(found, readings=readings, start=start, affinities=affinities, config=config)
     opinions, stages = _tuned(candidates.shown(), readings=readings, start=start, k=config.list_length)
-    pool = Choices(opinions)
-    pairs = _pairs(found, choices=pool, candidates=candidates)
-    ranker, stage = _ranker(pairs, names=("pool", *opinions, *NAMES), config=config, seed=seed)
-    chosen = Choices(opinions, ranker=ranker, stages=(*stages, stage))
+    chosen = Choices(opinions, stages=tuple(stages))
+    if config.max_trees:
+        pairs = _pairs(candidates, opinions=opinions)
+        ranker, stage = _ranker(pairs, names=("pool", *opinions, *NAMES), config=config, seed=seed)
+        chosen = replace(chosen, ranker=ranker, stages=(*stages, stage))
     slope, intercept = _scale(found, choices=chosen, affinities=affinities, config=config, seed=seed)
     return replace(chosen, slope=slope, intercept=intercept)
 
@@ -134,29 +134,36 @@ def _candidates(
     found: Slice, *, readings: Mapping[str, Sequence[Reading]], start: Setting, affinities: Affinities, config: HybridConfig
 ) -> Candidates:
     opinions = _opinions(readings, start)
-    parts: list[tuple[IntArray, BoolArray, FloatArray, FloatArray]] = []
+    parts: list[tuple[IntArray, BoolArray, FloatArray, FloatArray, FloatArray]] = []
     num_done = 0
     for user_index, scores, met_BI, liked_BI in found.blocks():
         lift_BI = log_lift(pooled(scores, opinions=opinions, met_BI=met_BI), num_items=met_BI.shape[1])
         row_P, item_P = pairs = candidate_pairs(lift_BI, met_BI=met_BI, num_candidates=config.num_candidates)
         by_model = [_by_reading(scores[name], readings=of_model, met_BI=met_BI, pairs=pairs) for name, of_model in readings.items()]
+        evidence_PKS, mass_BKS = (np.stack(part, axis=1) for part in zip(*by_model, strict=True))
         is_liked_P = np.asarray(liked_BI[row_P, item_P] != 0).reshape(-1)
         known_PF = np.zeros((len(row_P), 0), dtype=np.float32)
         if config.max_trees:
             known_PF = affinities.features(found.histories.take(user_index), row_P=row_P, item_P=item_P)
-        parts.append((row_P + num_done, is_liked_P, np.stack(by_model, axis=1), known_PF))
+        parts.append((row_P + num_done, is_liked_P, evidence_PKS, known_PF, mass_BKS))
         num_done += len(user_index)
-    user_P, is_liked_P, evidence_PKS, known_PF = (np.concatenate(part) for part in zip(*parts, strict=True))
+    user_P, is_liked_P, evidence_PKS, known_PF, mass_VKS = (np.concatenate(part) for part in zip(*parts, strict=True))
     relevant_VI = found.validation.relevant_UI[found.validation.user_index]
     num_likes_V = np.diff(relevant_VI.indptr).astype(np.int64)
-    return Candidates(user_P, is_liked_P, evidence_PKS, known_PF, num_likes_V, num_items=relevant_VI.shape[1])
+    return Candidates(user_P, is_liked_P, evidence_PKS, known_PF, mass_VKS, num_likes_V, num_items=relevant_VI.shape[1])
 
 
 def _by_reading(
     scores_BI: FloatArray, *, readings: Sequence[Reading], met_BI: sp.csr_array, pairs: tuple[IntArray, IntArray]
-) -> FloatArray:
-    """One model's evidence for the pairs under every reading, shape [P, S]."""
-    return np.stack([reading.evidence(scores_BI, met_BI=met_BI)[pairs] for reading in readings], axis=1)
+) -> tuple[FloatArray, FloatArray]:
+    """One model's evidence under every reading, for the pairs [P, S] and for all that each user has not met [B, S]."""
+    found = [_of_pairs_and_all(reading.evidence(scores_BI, met_BI=met_BI), pairs) for reading in readings]
+    evidence_PS, mass_BS = (np.stack(part, axis=1) for part in zip(*found, strict=True))
+    return evidence_PS, mass_BS
+
+
+def _of_pairs_and_all(evidence_BI: FloatArray, pairs: tuple[IntArray, IntArray]) -> tuple[FloatArray, FloatArray]:
+    return evidence_BI[pairs], evidence_BI.sum(axis=1)
 
 
 def _tuned(shown: Shown, *, readings: Mapping[str, Sequence[Reading]], start: Setting, k: int) -> tuple[dict[str, Opinion], list[Stage]]:
@@ -181,13 +188,13 @@ def _as_they_are(shown: Shown, start: Setting) -> Setting:
     return Setting(tuple((weight_K / weight_K.sum()).tolist()), (place,) * len(weight_K))
 
 
-def _pairs(found: Slice, *, choices: Choices, candidates: Candidates) -> Pairs:
+def _pairs(candidates: Candidates, *, opinions: Mapping[str, Opinion]) -> Pairs:
     """The candidates for the ranker, under settled opinions: the pool's log-lift, every model's own, what else is known."""
-    evidence_PK = np.stack(
-        [candidates.evidence_PKS[:, model, _place(opinion.reading)] for model, opinion in enumerate(choices.opinions.values())], axis=1
-    )
-    mass_V = _masses(found, choices=choices)
-    weight_K = np.array([opinion.weight for opinion in choices.opinions.values()], dtype=np.float32)
+    model_K, place_K = np.arange(len(opinions)), np.array([_place(opinion.reading) for opinion in opinions.values()])
+    weight_K = np.array([opinion.weight for opinion in opinions.values()], dtype=np.float32)
+    evidence_PK = np.ascontiguousarray(candidates.evidence_PKS[:, model_K, place_K])
+    # A row per model: numpy adds whole rows, in their order.
+    mass_V = (weight_K * candidates.mass_VKS[:, model_K, place_K]).T.copy().sum(axis=0)
     probability_P = (evidence_PK @ weight_K) / np.maximum(mass_V, np.finfo(np.float32).tiny)[candidates.user_P]
     lift_P = log_lift(probability_P.astype(np.float32), num_items=candidates.num_items)
     own_PK = log_lift(evidence_PK, num_items=candidates.num_items)
@@ -197,18 +204,6 @@ def _pairs(found: Slice, *, choices: Choices, candidates: Candidates) -> Pairs:
 
 def _place(reading: Reading) -> int:
     return SHARPNESSES.index(reading.sharpness) + (0 if reading.is_relative else len(SHARPNESSES))
-
-
-def _masses(found: Slice, *, choices: Choices) -> FloatArray:
-    """All the evidence a user's pool has, over every item they have not met, shape [V]."""
-    masses: list[FloatArray] = []
-    for _, scores, met_BI, _ in found.blocks():
-        evidence = (
-            np.float32(opinion.weight) * opinion.reading.evidence(scores[name], met_BI=met_BI).sum(axis=1)
-            for name, opinion in choices.opinions.items()
-        )
-        masses.append(np.stack(list(evidence)).sum(axis=0))
-    return np.concatenate(masses)
 
 
 def _ranker(pairs: Pairs, *, names: tuple[str, ...], config: HybridConfig, seed: int) -> tuple[Ranker | None, Stage]:

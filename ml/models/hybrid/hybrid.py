@@ -76,6 +76,16 @@ class Hybrid:
         return found if isinstance(found, InterestGNN) else None
 
     @property
+    def histories(self) -> Histories:
+        """What the users of fit like."""
+        return self._histories
+
+    @property
+    def met_UI(self) -> sp.csr_array:
+        """Above 0 where a user of fit met an item."""
+        return self._met_UI
+
+    @property
     def history(self) -> tuple[Epoch, ...]:
         """How the graph neural network's training went."""
         return self.gnn.history if self.gnn else ()
@@ -118,7 +128,8 @@ class Hybrid:
                 model.fit(inputs, rng=own_rng)
         self._histories, self._met_UI = inputs.histories, inputs.seen_UI
         is_choosing = validation_UI is not None and validation_UI.nnz > 0
-        self._affinities = Affinities.of(inputs) if is_choosing or self.choices.ranker else Affinities.nothing()
+        needs_affinities = self.choices.ranker is not None or (is_choosing and self.config.max_trees > 0)
+        self._affinities = Affinities.of(inputs) if needs_affinities else Affinities.nothing()
         units = self._units(np.random.default_rng(seed))
         if is_choosing:
             validation = Validation.prepare(validation_UI, seen_UI=inputs.seen_UI, rng=rng)

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from ml.config.pipeline import HybridConfig
 from ml.ids import BoolArray, FloatArray, IntArray
+from ml.models.hybrid.padding import Floats, ndcg, padded
 
-Floats = npt.NDArray[np.float64]
 _FOLDS = 4
 
 
@@ -34,6 +34,13 @@ class Pairs:
         """Those of some users, who keep their numbers."""
         kept_P = chosen_V[self.user_P]
         return Pairs(self.user_P[kept_P], self.is_liked_P[kept_P], self.lift_P[kept_P], self.features_PF[kept_P], self.num_likes_V)
+
+    def ndcg(self, margin_P: npt.NDArray[np.floating], *, k: int) -> Floats:
+        """NDCG@k of every user, candidates in order of the margin, 0 for users without candidates, shape [V]."""
+        num_users = len(self.num_likes_V)
+        margin_VN = padded(margin_P, self.user_P, num_users=num_users, fill=-np.inf)
+        is_liked_VN = padded(self.is_liked_P, self.user_P, num_users=num_users, fill=False)
+        return ndcg(margin_VN, is_liked_VN=is_liked_VN, num_likes_V=self.num_likes_V, k=k)
 
 
 @dataclass(frozen=True)
@@ -88,26 +95,15 @@ def trees_worth_growing(pairs: Pairs, *, config: HybridConfig, seed: int) -> tup
 def _by_size(learned: Pairs, *, held_out: Pairs, config: HybridConfig, seed: int) -> Floats:
     """NDCG of held-out users with none, `tree_step`, twice as many, ... trees, shape [sizes, V]."""
     sizes = range(0, config.max_trees + 1, config.tree_step)
-    alone_V = ndcg(held_out, margin_P=held_out.lift_P, k=config.list_length)
+    alone_V = held_out.ndcg(held_out.lift_P, k=config.list_length)
     if not learned.is_liked_P.any() or not len(held_out.user_P) or not config.max_trees:
         return np.tile(alone_V, (len(sizes), 1))
     booster = lgb.train(_parameters(config, seed=seed), _dataset(learned), num_boost_round=config.max_trees)
     found = [alone_V]
     for size in sizes[1:]:
         correction_P = booster.predict(held_out.features_PF, raw_score=True, num_iteration=size, num_threads=1)
-        found.append(ndcg(held_out, margin_P=held_out.lift_P + correction_P, k=config.list_length))
+        found.append(held_out.ndcg(held_out.lift_P + correction_P, k=config.list_length))
     return np.stack(found)
-
-
-def ndcg(pairs: Pairs, *, margin_P: npt.NDArray[np.floating], k: int) -> Floats:
-    """NDCG@k of every user with the candidates in order of `margin_P`, 0 for users without candidates, shape [V]."""
-    order_P = np.lexsort((-margin_P, pairs.user_P))
-    start_V = np.searchsorted(pairs.user_P, np.arange(len(pairs.num_likes_V)))
-    place_P = np.arange(len(order_P)) - start_V[pairs.user_P]
-    gain_P = pairs.is_liked_P[order_P] * np.where(place_P < k, 1.0 / np.log2(place_P + 2.0), 0.0)
-    found_V = np.bincount(pairs.user_P, weights=gain_P, minlength=len(pairs.num_likes_V))
-    ideal = np.cumsum(1.0 / np.log2(np.arange(k) + 2.0))
-    return np.asarray(found_V / ideal[np.clip(pairs.num_likes_V, 1, k) - 1], dtype=np.float64)
 
 
 def _dataset(pairs: Pairs) -> lgb.Dataset:

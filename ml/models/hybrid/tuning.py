@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.ids import BoolArray, FloatArray, IntArray
-
-Floats = npt.NDArray[np.float64]
+from ml.models.hybrid.padding import Floats, ndcg
 
 # What a weight is multiplied by in a step; 0 leaves the model out.
 FACTORS = (0.0, 0.25, 0.5, 0.75, 1.33, 2.0, 4.0)
@@ -46,16 +45,7 @@ class Shown:
 
     def ndcg(self, margin_VN: npt.NDArray[np.floating], *, k: int) -> Floats:
         """NDCG@k of every user, candidates in order of the margin, shape [V]."""
-        width = min(k, margin_VN.shape[1])
-        if not width:
-            return np.zeros(len(margin_VN))
-        cost_VN = -margin_VN
-        chosen_VK = np.sort(np.argpartition(cost_VN, width - 1, axis=1)[:, :width], axis=1)
-        order_VK = np.argsort(np.take_along_axis(cost_VN, chosen_VK, axis=1), axis=1, kind="stable")
-        discount_K = 1.0 / np.log2(np.arange(k) + 2.0)
-        is_liked_VK = np.take_along_axis(self.is_liked_VN, np.take_along_axis(chosen_VK, order_VK, axis=1), axis=1)
-        found_V = is_liked_VK @ discount_K[:width]
-        return np.asarray(found_V / np.cumsum(discount_K)[np.clip(self.num_likes_V, 1, k) - 1], dtype=np.float64)
+        return ndcg(margin_VN, is_liked_VN=self.is_liked_VN, num_likes_V=self.num_likes_V, k=k)
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ import pytest
 
 from ml.config import PipelineConfig, load_profile
 from ml.config.changes import changed, changed_content, setting
-from ml.config.pipeline import _SEARCHABLE, SearchConfig
+from ml.config.pipeline import SearchConfig
 from ml.config.ranges import Range
+from ml.config.sections.search import SEARCHABLE
 from ml.errors import ConfigError
 
 
@@ -106,5 +107,5 @@ def test_settings_are_changed_by_name_and_checked() -> None:
 
 
 def test_only_settings_that_exist_can_be_searched() -> None:
-    for name in _SEARCHABLE:
+    for name in SEARCHABLE:
         assert isinstance(setting(PipelineConfig(), name), int | float), name

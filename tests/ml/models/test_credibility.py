@@ -30,6 +30,14 @@ def test_pretended_company_of_items_fades(model) -> None:
     assert abs(doubted[2]) < 0.1 * abs(plain[2])
 
 
+def test_a_like_is_worth_as_much_as_its_user_is_believed() -> None:
+    inputs = make_inputs(2.0 * LIKED_UI)
+    np.testing.assert_array_equal(inputs.credible_UI.toarray(), LIKED_UI)
+    doubted_UI = replace(inputs, credibility_U=HALF_BELIEVED).credible_UI
+    np.testing.assert_array_equal(doubted_UI.toarray(), (HALF_BELIEVED[:, None] * LIKED_UI).astype(np.float32))
+    assert doubted_UI.has_sorted_indices
+
+
 def test_a_small_power_forgives_no_lie() -> None:
     inputs = replace(make_inputs(LIKED_UI), credibility_U=HALF_BELIEVED)
     weights = likes(inputs, power=0.1).toarray()

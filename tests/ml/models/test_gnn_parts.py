@@ -219,6 +219,16 @@ def test_validation_ndcg_by_hand() -> None:
     assert len(validation) == 2
 
 
+def test_a_part_of_the_validation_users_knows_their_new_likes_only() -> None:
+    relevant_UI = sp.csr_array(np.array([[0, 1, 0, 1], [0, 0, 1, 0], [0, 0, 1, 0]]))
+    whole = Validation.prepare(relevant_UI, seen_UI=sp.csr_array((3, 4)), rng=np.random.default_rng(0))
+    part = whole.of(np.array([0, 2]))
+    assert part.relevant_UI.toarray().tolist() == [[0, 1, 0, 1], [0, 0, 0, 0], [0, 0, 1, 0]]
+    assert np.diff(part.relevant_UI.indptr).tolist() == [2, 0, 1]
+    scores_UI = np.random.default_rng(1).normal(size=(3, 4)).astype(np.float32)
+    np.testing.assert_array_equal(part.ndcg(lambda users: scores_UI[users]), whole.ndcg(lambda users: scores_UI[users])[[0, 2]])
+
+
 def test_a_setting_must_win_beyond_its_standard_error() -> None:
     rng = np.random.default_rng(0)
     noise = rng.normal(size=(3, 50))

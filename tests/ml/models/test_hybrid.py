@@ -1,5 +1,6 @@
 """The hybrid keeps the recommender contract; its pool, its ranker and its scale do what their sources say."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -9,13 +10,19 @@ import scipy.sparse as sp
 from ml.config.pipeline import HybridConfig, ModelConfig
 from ml.errors import ConfigError
 from ml.models.hybrid.affinities import NAMES as AFFINITIES
+from ml.models.hybrid.affinities import Affinities
 from ml.models.hybrid.answers import candidate_pairs, log_lift
 from ml.models.hybrid.choices import Choices
+from ml.models.hybrid.choosing import Slice, _candidates, _opinions, _pairs, _readings, choose_all
+from ml.models.hybrid.components import COMPONENTS
 from ml.models.hybrid.hybrid import POOL_NAME, Hybrid
+from ml.models.hybrid.padding import ndcg, padded
 from ml.models.hybrid.pool import Opinion, pool_weights, pooled
-from ml.models.hybrid.ranker import Pairs, grow, ndcg, trees_worth_growing
+from ml.models.hybrid.ranker import Pairs, grow, trees_worth_growing
 from ml.models.hybrid.readings import Reading, unit_of
 from ml.models.hybrid.tuning import Setting, Shown, best_setting
+from ml.models.inputs import ModelInputs
+from ml.models.validation import Validation
 from tests.ml.models.recommender_contract import RecommenderContract, everyone
 from tests.ml.models.worlds import awkward_world, make_inputs, two_tastes
 
@@ -127,6 +134,32 @@ def test_lift_is_nought_by_chance_and_bounded_below() -> None:
     np.testing.assert_allclose(lift_I, np.log([1.0, 0.99 * 4 + 0.01, 0.01]), rtol=1e-5)
 
 
+def test_padding_puts_each_users_values_at_the_front() -> None:
+    user_P = np.array([0, 0, 2, 2, 2])
+    found_VN = padded(np.array([1.0, 2.0, 3.0, 4.0, 5.0]), user_P, num_users=4, fill=-np.inf)
+    nothing = -np.inf
+    np.testing.assert_array_equal(found_VN, [[1, 2, nothing], [nothing] * 3, [3, 4, 5], [nothing] * 3])
+    assert padded(np.zeros((0, 2, 3)), np.zeros(0, dtype=np.int64), num_users=2, fill=0.0).shape == (2, 0, 2, 3)
+
+
+@pytest.mark.parametrize("k", [1, 3, 30])
+def test_ndcg_of_candidates_is_out_of_all_likes_and_the_same_for_pairs_and_padded(k) -> None:
+    rng = np.random.default_rng(5)
+    user_P = np.sort(rng.integers(9, size=60))
+    is_liked_P, margin_P = rng.random(60) < 0.3, rng.permutation(60).astype(np.float32)
+    num_likes_V = np.bincount(user_P, weights=is_liked_P, minlength=10).astype(np.int64) + rng.integers(1, 4, size=10)
+    naive_V = []
+    for user, num_likes in enumerate(num_likes_V):
+        liked = is_liked_P[user_P == user][np.argsort(-margin_P[user_P == user])][:k]
+        gain = sum(1 / np.log2(rank + 2) for rank in np.flatnonzero(liked))
+        naive_V.append(gain / sum(1 / np.log2(rank + 2) for rank in range(min(num_likes, k))))
+    assert naive_V[9] == 0.0
+    pairs = Pairs(user_P, is_liked_P, margin_P, np.zeros((60, 1), dtype=np.float32), num_likes_V)
+    np.testing.assert_allclose(pairs.ndcg(margin_P, k=k), naive_V)
+    margin_VN, is_liked_VN = (padded(values_P, user_P, num_users=10, fill=0) for values_P in (margin_P + 1, is_liked_P))
+    np.testing.assert_allclose(ndcg(margin_VN, is_liked_VN=is_liked_VN, num_likes_V=num_likes_V, k=k), naive_V)
+
+
 def test_ascent_finds_the_model_that_orders_and_stays_where_there_is_nothing_to_gain() -> None:
     rng = np.random.default_rng(2)
     is_liked_VN = np.eye(40, 10, dtype=bool)[rng.permutation(40)]
@@ -208,14 +241,60 @@ def test_trees_learn_what_the_pool_does_not_say() -> None:
     assert ndcg_V.mean() > 0.95
     ranker = grow(pairs, names=("a", "b", "c"), num_trees=num_trees, config=config, seed=3)
     assert next(iter(ranker.importance())) == "b"
-    assert ndcg(pairs, margin_P=pairs.lift_P + ranker.correction(pairs.features_PF), k=10).mean() > 0.95
+    assert pairs.ndcg(pairs.lift_P + ranker.correction(pairs.features_PF), k=10).mean() > 0.95
+
+
+def test_a_ranker_that_is_not_wanted_is_no_stage_and_costs_nothing(monkeypatch) -> None:
+    monkeypatch.setattr(Affinities, "of", lambda _: pytest.fail("what only a ranker reads was worked out"))
+    inputs, new_UI = tastes_and_new_likes()
+    model = Hybrid.of(HybridConfig(models=CLOSED, max_trees=0), model=GNN).fit(inputs, rng=np.random.default_rng(1), validation_UI=new_UI)
+    assert [stage.name for stage in model.choices.stages] == [*CLOSED, "pool"]
+
+
+def test_a_slice_is_scored_for_the_start_the_candidates_and_the_scale_and_no_more() -> None:
+    inputs, new_UI = tastes_and_new_likes()
+    models = {name: COMPONENTS[name].make(GNN).fit(inputs, rng=np.random.default_rng(1)) for name in ("item_knn", "popularity")}
+    asked: list[int] = []
+
+    def scores(user_index):
+        asked.extend(user_index.tolist())
+        return {name: model.score(user_index) for name, model in models.items()}
+
+    validation = Validation.prepare(new_UI, seen_UI=inputs.seen_UI, rng=np.random.default_rng(1))
+    found = Slice(validation, scores, dict.fromkeys(models, "weight"), dict.fromkeys(models, 1.0), inputs.histories)
+    choose_all(found, affinities=Affinities.of(inputs), config=HybridConfig(min_leaf_pairs=5), seed=3)
+    assert set(Counter(asked).values()) == {3}
+    assert len(set(asked)) == len(validation)
+
+
+def test_the_rankers_lift_of_a_candidate_is_the_pools() -> None:
+    """Masses are taken with the candidates, before it is known how models are read; here all items not met are candidates."""
+    rng = np.random.default_rng(6)
+    liked_UI = rng.random((20, 12)) * (rng.random((20, 12)) < 0.5)
+    inputs, met_BI = make_inputs(liked_UI), sp.csr_array(liked_UI > 0, dtype=np.float32)
+    models = {name: COMPONENTS[name].make(GNN).fit(inputs, rng=rng) for name in ("item_knn", "ease", "popularity")}
+    scores = {name: model.score(everyone(inputs)) for name, model in models.items()}
+    units = {name: unit_of(scores_UI) for name, scores_UI in scores.items()}
+    validation = Validation.prepare(sp.csr_array(1.0 - met_BI.toarray()), seen_UI=met_BI, rng=rng)
+    found = Slice(validation, lambda _: scores, dict.fromkeys(models, "weight"), units, inputs.histories)
+    readings = {name: _readings("weight", unit=units[name]) for name in models}
+    equal = Setting((1 / 3, 1 / 3, 1 / 3), (0, 0, 0))
+    candidates = _candidates(found, readings=readings, start=equal, affinities=Affinities.of(inputs), config=HybridConfig())
+    opinions = _opinions(readings, Setting((0.5, 0.3, 0.2), (0, 7, 6)))
+    lift_BI = log_lift(pooled(scores, opinions=opinions, met_BI=met_BI), num_items=12)
+    np.testing.assert_allclose(_pairs(candidates, opinions=opinions).lift_P, lift_BI[liked_UI == 0], rtol=1e-4, atol=1e-5)
+
+
+def tastes_and_new_likes() -> tuple[ModelInputs, sp.csr_array]:
+    """The world of two tastes, and that each user came to like the item withheld."""
+    inputs, withheld_U = two_tastes()
+    return inputs, sp.csr_array((np.ones(len(withheld_U)), (np.arange(len(withheld_U)), withheld_U)), shape=inputs.seen_UI.shape)
 
 
 def test_learned_from_a_slice_scores_are_calibrated_and_tell_tastes_apart() -> None:
-    inputs, withheld_U = two_tastes()
-    relevant_UI = sp.csr_array((np.ones(len(withheld_U)), (np.arange(len(withheld_U)), withheld_U)), shape=inputs.seen_UI.shape)
+    inputs, relevant_UI = tastes_and_new_likes()
     model = Hybrid.of(HybridConfig(models=CLOSED), model=GNN).fit(inputs, rng=np.random.default_rng(1), validation_UI=relevant_UI)
-    scores_UI = model.score(everyone(inputs))
+    scores_UI, withheld_U = model.score(everyone(inputs)), relevant_UI.indices
     assert (np.abs(scores_UI) <= 1).all()
     liked_U = scores_UI[np.arange(len(withheld_U)), withheld_U]
     other_U = scores_UI[np.arange(len(withheld_U)), (withheld_U + 1) % scores_UI.shape[1]]

@@ -249,15 +249,6 @@ def test_a_validation_slice_of_other_vocabularies_is_refused() -> None:
         fit(two_tastes()[0], validation_UI=sp.csr_array((3, 3), dtype=np.float32))
 
 
-def test_factors_are_the_scores(tmp_path: Path) -> None:
-    inputs = two_tastes()[0]
-    InterestGNN(SMALL).fit(inputs, rng=np.random.default_rng(0)).save(tmp_path)
-    model = InterestGNN.load(tmp_path)
-    factors, users = model.factors, np.arange(len(inputs.users))
-    assert factors.bias_I.any()
-    np.testing.assert_allclose(factors.users_UD @ factors.items_ID.T + factors.bias_I, model.score(users), rtol=1e-5, atol=1e-5)
-
-
 def test_progress_counts_epochs() -> None:
     seen: list[tuple[int, int]] = []
     InterestGNN(SMALL).fit(two_tastes()[0], rng=np.random.default_rng(0), progress=lambda done, total: seen.append((done, total)))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ml.ranking.matching import cosines, is_named, match_interests
+from ml.ranking.matching import Points, cosines, is_named, match_interests
 
 
 @pytest.mark.parametrize(
@@ -27,12 +27,14 @@ def test_is_named(name, text, expected) -> None:
 
 
 def test_named_points_come_before_near_ones(tables) -> None:
-    points = tables.interest_points(
-        {"a": "near", "b": "登山", "c": "far", "d": "opposite"},
-        vectors={"a": [1.0, 0.0], "b": [0.0, 1.0], "c": [0.1, 1.0], "d": [-1.0, 0.0]},
+    points = Points.of(
+        tables.interest_points(
+            {"a": "near", "b": "登山", "c": "far", "d": "opposite"},
+            vectors={"a": [1.0, 0.0], "b": [0.0, 1.0], "c": [0.1, 1.0], "d": [-1.0, 0.0]},
+        )
     )
     matches = match_interests(np.array([1.0, 0.0], dtype=np.float32), text="登山靴", points=points, limit=9)
-    assert matches.names.take(matches.order).to_pylist() == ["登山", "near"]
+    assert points.names.take(matches.order).to_pylist() == ["登山", "near"]
     assert match_interests(np.array([1.0, 0.0], dtype=np.float32), text="登山靴", points=points, limit=1).order.tolist() == [1]
 
 

@@ -128,6 +128,43 @@ def test_rolling_back_twice_goes_two_back_and_never_forward(store, add) -> None:
     assert store.rollback() == first
 
 
+def test_rollback_to_a_release_by_name_leaves_all_after_it(store, add) -> None:
+    first, second, third = add("a"), add("b", day=TUESDAY), add("c", day=TUESDAY)
+    for release in (first, second, third):
+        store.promote(release.release_id, reason="better")
+    assert store.before() == second
+    assert store.before(first.release_id) == first
+    assert store.current() == third
+    assert store.rollback(first.release_id) == first == store.current()
+    assert store.rolled_back() == {second.release_id, third.release_id}
+    # Asked again, as after a kill: there already, and nothing is written.
+    assert store.rollback(first.release_id) == first
+    assert len(store.promotions()) == 4
+    with pytest.raises(ReleaseError, match=f"release {third.release_id} was not live before {first.release_id}; .*: none"):
+        store.rollback(third.release_id)
+    store.promote(third.release_id, reason="by hand")
+    assert store.rolled_back() == {second.release_id}
+    assert store.rollback() == first
+
+
+def test_rollback_to_what_was_never_live_names_those_that_were(store, add) -> None:
+    first, second, other = add("a"), add("b", day=TUESDAY), add("c", day=TUESDAY)
+    for release in (first, second):
+        store.promote(release.release_id, reason="better")
+    with pytest.raises(ReleaseError, match=f"release {other.release_id} was not live before {second.release_id}; .*: {first.release_id}$"):
+        store.rollback(other.release_id)
+    assert store.current() == second
+
+
+def test_a_release_promoted_twice_is_rolled_back_from_twice(store, add) -> None:
+    first, second = add("a"), add("b", day=TUESDAY)
+    for release in (first, second, first):
+        store.promote(release.release_id, reason="by hand", force=True)
+    assert store.rollback() == second
+    assert store.rolled_back() == {first.release_id}
+    assert store.rollback() == first
+
+
 @pytest.mark.parametrize("way_out", ["rollback", "promote", "add again"])
 def test_a_torn_live_release_can_be_left_or_mended(store, add, way_out) -> None:
     old, new, newer = add("a"), add("b", day=TUESDAY), add("c", day=TUESDAY)

@@ -9,6 +9,7 @@ import optuna
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+import scipy.sparse as sp
 
 from ml.config import PipelineConfig
 from ml.config.changes import changed
@@ -22,6 +23,7 @@ from ml.evaluation.split import global_time_split
 from ml.evaluation.truth import held_out
 from ml.models.gnn.interest_gnn import InterestGNN
 from ml.training import validated
+from ml.training.figures import Figures
 from ml.training.search import Searcher, importances
 from ml.training.studies import open_study
 from ml.training.validated import GnnOnValidation, Validated, before_test
@@ -92,7 +94,7 @@ def test_the_first_trial_is_the_profile_and_the_best_is_never_worse(undisturbed)
     assert attempts[0].settings == {"model.temperature": 0.16, "model.num_layers": 2, "graph.half_life_days": 90.0}
     assert verdict.best.figure >= verdict.profile.figure == attempts[0].figure > 0
     own = GnnOnValidation(before_test(two_tastes(), config=CONFIG.evaluation))(CONFIG)
-    assert attempts[0].figure == own.figures_V.mean()
+    assert attempts[0].figure == own.figures.searched_V.mean()
     assert len({json.dumps(attempt.settings) for attempt in attempts}) > 2
 
 
@@ -219,10 +221,37 @@ def test_events_of_the_validation_slice_do_count() -> None:
     items = pc.if_else(inside, "i01", tables.interactions.column("item_id"))
     rows = tables.interactions.set_column(tables.interactions.schema.get_field_index("item_id"), "item_id", items)
     figures = [
-        GnnOnValidation(before_test(given, config=CONFIG.evaluation))(CONFIG).figures_V.mean()
+        GnnOnValidation(before_test(given, config=CONFIG.evaluation))(CONFIG).figures.searched_V.mean()
         for given in (tables, dataclasses.replace(tables, interactions=rows))
     ]
     assert figures[0] != figures[1]
+
+
+def test_a_fit_and_its_search_see_no_like_of_the_users_who_judge(monkeypatch) -> None:
+    """Their new likes are turned into others: nothing that chooses moves, what judges does."""
+
+    def fitted(disturb: bool):
+        found = []
+
+        def truth_of(rows, **arguments):
+            truth = held_out(rows, **arguments)
+            judging = np.flatnonzero(np.diff(truth.relevant_UI.indptr))[1::2]
+            if disturb:
+                liked_UI = truth.relevant_UI.toarray()
+                liked_UI[judging] = liked_UI[judging, ::-1] * (arguments["inputs"].seen_UI.toarray()[judging] == 0)
+                assert (liked_UI[judging] > 0).any(axis=1).all()
+                truth = dataclasses.replace(truth, relevant_UI=sp.csr_array(liked_UI))
+            found.append(len(judging))
+            return truth
+
+        monkeypatch.setattr(validated, "held_out", truth_of)
+        return GnnOnValidation(before_test(two_tastes(), config=CONFIG.evaluation))(CONFIG), found[0]
+
+    (plain, num_judging), (other, _) = fitted(False), fitted(True)
+    assert len(plain.figures.held_out_W) == num_judging > 5
+    assert other.history == plain.history
+    np.testing.assert_array_equal(other.figures.searched_V, plain.figures.searched_V)
+    assert other.figures.held_out_W.mean() < plain.figures.held_out_W.mean()
 
 
 def test_hopeless_settings_are_cut_short(tmp_path) -> None:
@@ -240,10 +269,10 @@ def test_hopeless_settings_are_cut_short(tmp_path) -> None:
 
 
 class Scripted:
-    """A fit whose figures are known: `gain` for a deep network, noise of its seed and users for all."""
+    """A fit whose figures are known: `gain` for a deep network, to the users searched on `flattery` more; noise of its seed for all."""
 
-    def __init__(self, gain: float, *, noise: float = 0.0, broken: dict[int, Exception] | None = None) -> None:
-        self.gain, self.noise, self.broken = gain, noise, broken or {}
+    def __init__(self, gain: float, *, flattery: float = 0.0, noise: float = 0.0, broken: dict[int, Exception] | None = None) -> None:
+        self.gain, self.flattery, self.noise, self.broken = gain, flattery, noise, broken or {}
         self.fitted = []
 
     def __call__(self, config, *, after_epoch=None) -> Validated:
@@ -252,11 +281,12 @@ class Scripted:
         if layers in self.broken:
             raise self.broken[layers]
         rng = np.random.default_rng((layers, config.model.seed))
-        figures_V = 0.4 + self.gain * (layers == 3) + self.noise * rng.normal(size=50)
-        epoch = Epoch(1, 0.0, float(figures_V.mean()))
+        gains = self.gain + self.flattery, self.gain
+        figures = Figures(*(0.4 + gain * (layers == 3) + self.noise * rng.normal(size=50) for gain in gains))
+        epoch = Epoch(1, 0.0, float(figures.searched_V.mean()))
         if after_epoch:
             after_epoch(epoch)
-        return Validated(figures_V, (epoch,))
+        return Validated(figures, (epoch,))
 
 
 LAYERS = CONFIG.model_copy(update={"search": SearchConfig(num_random_trials=20, space={"model.num_layers": Range(choices=(1, 2, 3))})})
@@ -273,6 +303,15 @@ def test_a_gain_beyond_doubt_holds_from_another_seed(tmp_path) -> None:
     again = Scripted(0.1, noise=0.02)
     assert searched(tmp_path, config=LAYERS, fit=again, num_trials=9)[1] == verdict
     assert again.fitted == []
+
+
+@pytest.mark.parametrize(("gain", "flattery", "holds"), [(0.0, 0.1, False), (0.1, 0.0, True), (0.1, -0.05, True)])
+def test_what_only_the_users_it_was_chosen_by_gain_is_not_claimed(tmp_path, gain, flattery, holds) -> None:
+    _, verdict, _ = searched(tmp_path, config=LAYERS, fit=Scripted(gain, flattery=flattery, noise=0.02), num_trials=9)
+    assert verdict.changes == {"model.num_layers": 3}
+    assert verdict.best.figure - verdict.profile.figure == pytest.approx(gain + flattery, abs=0.02)
+    assert verdict.lead.mean == pytest.approx(gain, abs=0.02)
+    assert verdict.holds is holds
 
 
 def test_luck_does_not_hold(tmp_path) -> None:

@@ -1,0 +1,72 @@
+"""Which snapshot is in force, and how the next one takes its place while requests go on.
+
+A request asks `current` once and keeps what it got. A new generation is read beside the old one, in a thread of its own,
+and takes over in one assignment; if it cannot be read, the old one stays and the reason is told.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from feature_repo.generations import Generation
+from ml.errors import InterestGraphError
+from serving.snapshot import Snapshot
+
+log = logging.getLogger(__name__)
+
+Load = Callable[[Generation], Snapshot]
+
+
+class Live:
+    """Follows the pointer to the live generation; `find` reads it, `load` makes a snapshot of what it names."""
+
+    def __init__(self, *, find: Callable[[], Generation], load: Load, on_change: Callable[[Snapshot], None] = lambda _: None) -> None:
+        self._find, self._load, self._on_change = find, load, on_change
+        self._current: Snapshot | None = None
+        self._generation_id: str | None = None
+        self._failed: str | None = None
+        self._alone = threading.Lock()
+        self.problem: str | None = None
+        self.since: datetime | None = None
+
+    @property
+    def current(self) -> Snapshot | None:
+        """What is in force; None before the first one was read."""
+        return self._current
+
+    def refresh(self) -> bool:
+        """Take over what the pointer names, if that is another generation; whether it was.
+
+        Whatever stands in the way is in `problem`, and the old snapshot stays; a generation that could not be read is tried again only
+        when asked by `retry`, so that a broken one does not keep the processor busy.
+        """
+        with self._alone:
+            try:
+                generation = self._find()
+                if generation.generation_id == self._generation_id:
+                    self._failed = self.problem = None
+                    return False
+                if generation.generation_id == self._failed:
+                    return False
+                self._failed = generation.generation_id
+                snapshot = self._load(generation)
+                snapshot.warm()
+            except InterestGraphError as error:
+                self.problem = str(error)
+                log.error("the live generation cannot be read: %s", error)
+                return False
+            self._on_change(snapshot)
+            self._current, self._generation_id, self._failed, self.problem = snapshot, generation.generation_id, None, None
+            self.since = datetime.now(UTC)
+            return True
+
+    def retry(self) -> bool:
+        """As `refresh`, also of a generation that could not be read before."""
+        self._failed = None
+        return self.refresh()
+
+    def follow(self, *, every: timedelta, stop: threading.Event) -> None:
+        """Refresh until `stop`; the pointer is one small file, so often is cheap."""
+        while not stop.wait(every.total_seconds()):
+            self.refresh()

@@ -1,0 +1,72 @@
+"""Why each item of a list, by the rung it came from: a path of edges that exist where there is one, and words."""
+
+from collections.abc import Callable, Mapping
+
+import pyarrow as pa
+
+from ml.contracts.contract import STRING
+from ml.ids import IntArray
+from ml.ranking.wording import fill, is_chinese
+from serving.asking import Asked
+from serving.ladder import RungName, Scored
+from serving.schemas import Reason
+from serving.snapshot import Snapshot
+
+
+class Reasoner:
+    """Tells why, for one question."""
+
+    def __init__(self, snapshot: Snapshot, asked: Asked) -> None:
+        self._snapshot, self._asked = snapshot, asked
+
+    def reasons(self, scored: Scored, items: IntArray) -> list[list[Reason]]:
+        """The reasons of some items of a rung, by catalogue position; never none."""
+        tellers: Mapping[RungName, Callable[[Scored, IntArray], list[list[Reason]]]] = {
+            "text": self._of_text,
+            "personal": self._of_taste,
+            "fold_in": self._of_taste,
+            "interest": self._of_graph,
+        }
+        return tellers.get(scored.rung, self._in_words)(scored, items)
+
+    def _of_text(self, scored: Scored, items: IntArray) -> list[list[Reason]]:
+        assert scored.answered is not None  # noqa: S101  (the rung of a text)
+        index = scored.answered.index
+        told = scored.answered.explained(index.items.positions(self._ids(items)), language=self._snapshot.language)
+        return [[Reason(kind="query", text=text, path=path)] for text, path in zip(told.reasons, told.paths, strict=True)]
+
+    def _of_taste(self, _scored: Scored, items: IntArray) -> list[list[Reason]]:
+        """Paths that the score would be lower without, each with how much lower."""
+        taste, attributor, asked = self._snapshot.taste, self._snapshot.attributor, self._asked
+        assert taste is not None  # noqa: S101  (the rung of a release)
+        assert attributor is not None  # noqa: S101
+        without = taste.without(taste.user_index(asked.user_id), said=asked.said, now=asked.now)
+        item_K = taste.items.positions(self._ids(items))
+        told = attributor.explain(without, item_K=item_K, user_id=asked.user_id or "")
+        return [
+            [Reason(kind=one.kind, text=one.text, path=list(one.path), share=one.share if one.path else None) for one in of] for of in told
+        ]
+
+    def _of_graph(self, scored: Scored, items: IntArray) -> list[list[Reason]]:
+        ranked = pa.table(
+            {
+                "user_id": pa.repeat(pa.scalar(self._asked.user_id, STRING), len(items)),
+                "item_id": self._ids(items),
+                "rung": pa.repeat(pa.scalar(scored.rung, STRING), len(items)),
+            }
+        )
+        told = self._snapshot.explainer.explain(ranked).to_pylist()
+        return [[Reason(kind=_kind(row["path"]), text=row["reason"], path=row["path"])] for row in told]
+
+    def _in_words(self, scored: Scored, items: IntArray) -> list[list[Reason]]:
+        ids = self._ids(items)
+        chinese = is_chinese(self._snapshot.names.of("item", ids), language=self._snapshot.language)
+        name = {"segment": "popular_of_these", "popular": "popular_lately"}[scored.rung]
+        return [[Reason(kind=scored.rung, text=text)] for text in fill(name, is_chinese=chinese).to_pylist()]
+
+    def _ids(self, items: IntArray) -> pa.Array:
+        return self._snapshot.catalogue.items.take(items)
+
+
+def _kind(path: list[str]) -> str:
+    return path[2].partition(":")[0] if path else "popular"

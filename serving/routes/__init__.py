@@ -1,0 +1,1 @@
+"""The service's routes, a file per kind of question; what they answer is computed elsewhere."""

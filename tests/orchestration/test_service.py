@@ -1,0 +1,308 @@
+"""The recommendation service over a finished world, asked over HTTP as its clients ask."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pyarrow.compute as pc
+import pytest
+from starlette.testclient import TestClient
+
+from ml.contracts import CONTRACTS
+from ml.ranking.paths import path_exists
+from orchestration.encoders import encoder_of_day
+from serving.app import Served, build_service, service_app
+
+from .conftest import SEARCHER
+
+
+class Clock:
+    """A clock that tests may move."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture(scope="module")
+def scope(finished_world):
+    return finished_world.scope()
+
+
+@pytest.fixture(scope="module")
+def clock(finished_world) -> Clock:
+    return Clock(datetime.combine(finished_world.last, datetime.min.time(), UTC) + timedelta(days=1, hours=3))
+
+
+def served_of(scope) -> Served:
+    # Whatever the machine: tests ask more often than a client may.
+    config = scope.config.model_copy(update={"serving": scope.config.serving.model_copy(update={"burst": 10**6})})
+    return Served(scope.home, scope.dataset, config, open_encoder=lambda day: encoder_of_day(scope, day))
+
+
+@pytest.fixture(scope="module")
+def service(scope, clock):
+    return build_service(served_of(scope), now=clock)
+
+
+@pytest.fixture(scope="module")
+def client(scope, service) -> Iterator[TestClient]:
+    with TestClient(service_app(service, served=served_of(scope)), base_url="http://127.0.0.1", client=("127.0.0.1", 50000)) as client:
+        yield client
+
+
+@pytest.fixture
+def ask(client):
+    def ask(expected: int = 200, **request):
+        answer = client.post("/v1/recommend", json=request)
+        assert answer.status_code == expected, answer.text
+        return answer.json()
+
+    return ask
+
+
+@pytest.fixture(scope="module")
+def users(service) -> list[str]:
+    """Known users with likes, those with the most first."""
+    taste = service.live.current.taste
+    likes = taste._num_likes_U
+    ids = taste.users.ids.to_pylist()
+    return [ids[place] for place in (-likes).argsort(kind="stable").tolist() if likes[place] > 0]
+
+
+def shown(answer) -> list[str]:
+    return [item["item_id"] for item in answer["items"]]
+
+
+def feedback(client, answer, *, item, kind, user, key, expected=200, **more):
+    request = {"id": key, "user_id": user, "item_id": item, "kind": kind, "impression": answer["impression"]} | more
+    found = client.post("/v1/feedback", json=request)
+    assert found.status_code == expected, found.text
+    return found.json()
+
+
+def test_it_is_ready_and_says_which_release_answers(client, service, ask, finished_world) -> None:
+    ready = client.get("/readyz").json()
+    assert (ready["status"], ready["day"]) == ("ready", finished_world.last.isoformat())
+    answer = ask()
+    assert answer["release"] == service.live.current.release_id == ready["release"]
+    assert (answer["age_seconds"], answer["is_stale"]) == (3 * 3600, False)
+
+
+@pytest.mark.parametrize(
+    ("request_", "rung"),
+    [
+        ({"user_id": "somebody never seen"}, "popular"),
+        ({}, "popular"),
+        ({"text": "a warm sleeping bag"}, "text"),
+        ({"text": "露营 帐篷"}, "text"),
+        ({"text": "   "}, "popular"),
+        ({"user_id": SEARCHER}, "interest"),
+        ({"items": ["no such item"]}, "popular"),
+    ],
+)
+def test_nothing_is_an_error_and_the_rung_is_named(ask, request_, rung) -> None:
+    answer = ask(**request_)
+    assert answer["rung"] == rung
+    assert len(answer["items"]) == 10
+    assert all(-1 <= item["score"] <= 1 and item["reasons"] for item in answer["items"])
+    scores = [item["score"] for item in answer["items"] if item["rung"] == rung]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_a_known_user_is_answered_by_the_release_itself(ask, users, finished_world) -> None:
+    store = finished_world.scope().store
+    listed = store.read(CONTRACTS["recommendations"], day=finished_world.last)
+    for user in users[:5]:
+        answer = ask(user_id=user)
+        assert answer["rung"] == "personal"
+        of_user = listed.filter(pc.equal(listed.column("user_id"), user)).sort_by("rank")
+        assert shown(answer) == of_user.column("item_id").to_pylist()[:10], "online and the batch table are one model"
+        assert [item["score"] for item in answer["items"]] == pytest.approx(of_user.column("score").to_pylist()[:10], abs=1e-5)
+
+
+def test_reasons_are_paths_that_exist_and_carry_their_share(ask, users, service) -> None:
+    graph, num_paths = service.live.current.graph, 0
+    for user in users[:10]:
+        for item in ask(user_id=user)["items"]:
+            for reason in item["reasons"]:
+                assert reason["text"]
+                if reason["path"]:
+                    num_paths += 1
+                    assert path_exists(graph, reason["path"]), reason
+                    assert reason["path"][0] == f"user:{user}"
+                    assert reason["path"][-1] == f"item:{item['item_id']}"
+                    assert reason["share"] > 0
+    assert num_paths > 50
+
+
+def test_a_session_of_items_is_folded_in_at_once(ask, users, service) -> None:
+    liked = shown(ask(user_id=users[0]))[:3]
+    answer = ask(items=[*liked, "unknown"])
+    assert answer["rung"] == "fold_in"
+    assert not set(shown(answer)) & set(liked)
+    assert answer["notes"] == ["items: not in the catalogue and ignored: unknown"]
+    assert shown(ask(items=liked)) == shown(answer)
+
+
+def test_a_text_is_moved_by_the_taste_of_who_asks(ask, users) -> None:
+    alone, first, second = (
+        ask(text="something for the kitchen"),
+        *(ask(text="something for the kitchen", user_id=user) for user in users[:2]),
+    )
+    assert {alone["rung"], first["rung"], second["rung"]} == {"text"}
+    assert len({tuple(shown(answer)) for answer in (alone, first, second)}) == 3
+
+
+def test_pages_repeat_nothing_and_end_where_the_catalogue_ends(ask, users, service) -> None:
+    seen, cursor, pages = [], None, 0
+    while True:
+        answer = ask(user_id=users[0], k=40, cursor=cursor)
+        seen += shown(answer)
+        cursor, pages = answer["cursor"], pages + 1
+        if cursor is None:
+            break
+    assert len(seen) == len(set(seen))
+    snapshot = service.live.current
+    met = set(snapshot.taste.met(users[0]).to_pylist())
+    assert set(seen) == set(snapshot.catalogue.items.ids.to_pylist()) - met
+    assert pages == -(-len(seen) // 40) + (len(seen) % 40 == 0)
+
+
+def test_limits_are_kept(ask, users, service) -> None:
+    first = ask(user_id=users[0])
+    assert not set(shown(ask(user_id=users[0], exclude=shown(first)))) & set(shown(first))
+    allowed = shown(first)[3:6]
+    assert shown(ask(user_id=users[0], allow=[*allowed, "zzz"])) == allowed
+    assert ask(user_id=users[0], allow=[])["items"] == []
+    catalogue = service.live.current.catalogue
+    brand = sorted(catalogue.values["brand"].values())[0]
+    answer = ask(filters={"brand": [brand.upper()]}, k=5)
+    assert answer["rung"] == "segment"
+    assert {catalogue.attributes_I[place]["brand"] for place in catalogue.positions(shown(answer)).tolist()} == {(brand,)}
+    nothing = ask(filters={"brandd": ["x"]})
+    assert nothing["items"] == []
+    assert nothing["notes"][0].startswith("filters: no item has brandd, so nothing matches; items have brand,")
+
+
+def test_a_conversation_refines_the_answer_and_says_what_it_understood(ask, users, service) -> None:
+    catalogue = service.live.current.catalogue
+    answer = ask(user_id=users[0])
+    brand = next(catalogue.attributes_I[place]["brand"][0] for place in catalogue.positions(shown(answer)).tolist())
+    refined = ask(user_id=users[0], say=f"not {brand}", conversation=answer["conversation"])
+    assert refined["understood"] == [{"sense": "less", "kind": "attribute", "id": "brand", "name": brand}]
+    assert all(catalogue.attributes_I[place].get("brand") != (brand,) for place in catalogue.positions(shown(refined)).tolist())
+    again = ask(user_id=users[0], say="more like the third one", conversation=refined["conversation"])
+    assert again["understood"][0] == {"sense": "more", "kind": "item", "id": shown(refined)[2], "name": refined["items"][2]["title"]}
+    assert all(catalogue.attributes_I[place].get("brand") != (brand,) for place in catalogue.positions(shown(again)).tolist())
+    assert shown(again) != shown(refined)
+
+
+def test_tokens_that_are_not_ours_are_refused_exactly(ask, users) -> None:
+    answer = ask(user_id=users[0])
+    for name in ("cursor", "conversation"):
+        broken = ask(422, user_id=users[0], **{name: answer[name][:-2] + "xx"})
+        assert broken["status"] == 422
+        assert re.search("send the (cursor|conversation) as it was given|not of this service", broken["detail"])
+    assert ask(422, user_id=users[0], cursor=answer["conversation"])["status"] == 422, "a text signed for one purpose is no other"
+
+
+def test_feedback_counts_at_once_once_and_after_a_restart(scope, clock, client, service, ask, users) -> None:
+    user = users[1]
+    before = ask(user_id=user)
+    liked, disliked = shown(before)[0], shown(before)[1]
+    first = feedback(client, before, item=liked, kind="like", user=user, key="k-like")
+    assert feedback(client, before, item=liked, kind="like", user=user, key="k-like") == first
+    feedback(client, before, item=disliked, kind="dislike", user=user, key="k-dislike")
+    after = ask(user_id=user)
+    assert not {liked, disliked} & set(shown(after))
+    assert [item["score"] for item in after["items"]] != [item["score"] for item in before["items"]][2:]
+    assert ask(user_id=users[2])["items"] == ask(user_id=users[2])["items"]
+    lines = [json.loads(line) for path in sorted(scope.home.feedback.glob("*.jsonl")) for line in path.read_text().splitlines()]
+    assert [(line["event_id"], line["item_id"], line["event_type"]) for line in lines] == [
+        ("feedback:k-like", liked, "like"),
+        ("feedback:k-dislike", disliked, "dislike"),
+    ]
+    feedback(client, before, item=disliked, kind="like", user=user, key="k-like", expected=409)
+
+
+def test_feedback_only_on_what_was_shown_to_whom_it_was_shown(client, clock, ask, users) -> None:
+    answer = ask(user_id=users[3])
+    item = shown(answer)[0]
+    other = feedback(client, answer, item=item, kind="like", user=users[4], key="k1", expected=422)
+    assert other["detail"].startswith("other subject")
+    never = feedback(client, answer, item="i99999", kind="like", user=users[3], key="k2", expected=422)
+    assert never["detail"].startswith("not shown")
+    without = client.post("/v1/feedback", json={"id": "k3", "user_id": users[3], "item_id": item, "kind": "like"})
+    assert without.status_code == 422
+    assert "needs the impression" in without.json()["detail"]
+    unknown = feedback(client, answer, item=item, kind="adore", user=users[3], key="k4", expected=422)
+    assert "click, like, dislike" in unknown["detail"]
+    feedback(client, answer, item=item, kind="rating", user=users[3], key="k5", expected=422)
+    clock.now += timedelta(hours=25)
+    expired = feedback(client, answer, item=item, kind="like", user=users[3], key="k6", expected=422)
+    assert expired["detail"].startswith("expired")
+    clock.now -= timedelta(hours=25)
+
+
+def test_the_same_request_has_the_same_answer(ask, users) -> None:
+    first, second = (ask(user_id=users[5], k=20, diversity=0.5) for _ in range(2))
+    assert shown(first) == shown(second)
+    plain = ask(user_id=users[5], k=20, diversity=0.0)
+    assert shown(plain) != shown(first)
+    assert any("variety" in note for item in first["items"] for note in item["moved"])
+
+
+def test_look_ups(client, users, service, finished_world) -> None:
+    user = users[0]
+    profile = client.get(f"/v1/users/{user}/profile").json()
+    assert profile["is_found"]
+    assert profile["features"]["interest_names"]
+    assert "embedding" not in profile["features"]
+    history = client.get(f"/v1/users/{user}/history").json()["similar"]
+    assert history[-1]["day"] == finished_world.last.isoformat()
+    assert [one["name"] for one in history[-1]["interests"]] == profile["features"]["interest_names"]
+    assert client.get("/v1/users/nobody/profile").json()["is_found"] is False
+    assert client.get("/v1/users/nobody/similar").json()["similar"] == []
+    assert len(client.get(f"/v1/users/{user}/similar", params={"k": 3}).json()["similar"]) == 3
+    item = service.live.current.catalogue.items.ids[0].as_py()
+    assert client.get(f"/v1/items/{item}").json()["features"]["title"]
+    assert len(client.get(f"/v1/items/{item}/similar", params={"k": 4}).json()["similar"]) == 4
+    assert client.get("/v1/items/an/id/with/slashes").json()["is_found"] is False
+    interest = service.live.current.query.points.interests.ids[0].as_py()
+    assert client.get(f"/v1/interests/{interest}").json()["id"] == interest
+    assert client.get("/v1/interests/none").status_code == 404
+
+
+def test_requests_that_are_none_say_what_is_wrong(client) -> None:
+    wrong = client.post("/v1/recommend", json={"k": 0, "usr": "x"})
+    assert wrong.status_code == 422
+    assert "usr" in wrong.text
+    assert "Traceback" not in wrong.text
+    assert client.post("/v1/recommend", content=b"{").status_code == 422
+    assert client.get("/v1/nothing").status_code == 404
+
+
+def test_metrics_count_rungs_and_hold_no_personal_data(client, ask, users) -> None:
+    ask(user_id=users[0])
+    told = client.get("/metrics").text
+    assert 'interest_graph_answers_total{rung="personal"}' in told
+    assert "interest_graph_release_age_seconds 10800.0" in told
+    assert users[0] not in told
+
+
+def test_feedback_is_in_effect_after_a_restart(scope, clock, client, service, ask, users) -> None:
+    """The last test here: it takes the log from the first service."""
+    user = users[6]
+    before = ask(user_id=user)
+    feedback(client, before, item=shown(before)[0], kind="purchase", user=user, key="k-restart")
+    expected = shown(ask(user_id=user))
+    service.feedback.close()
+    again = build_service(replace(served_of(scope)), now=clock)
+    with TestClient(service_app(again, served=served_of(scope)), base_url="http://127.0.0.1", client=("127.0.0.1", 50000)) as other:
+        answer = other.post("/v1/recommend", json={"user_id": user}).json()
+    assert shown(answer) == expected
