@@ -1,4 +1,4 @@
-"""Are reasons true: do their edges exist, does deleting them lower the score, and how long does finding them take?
+"""Are reasons true: do their edges exist, does deleting them lower the score, and what does finding them cost?
 
 Reasons of the 10 best items of sampled users are told by `ml.ranking.attribution`, then put to the test the slow way. A path's edges
 are deleted from the likes and the graph (`ml.models.deletion.without_path`), every model that reads edges is fitted or propagated
@@ -9,9 +9,8 @@ Sets are the bundled sample, and movielens where it is here. `--quick`: the samp
 python -m benchmarks.explanations [--quick] [--json FILE]
 """
 
-import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +19,7 @@ import numpy.typing as npt
 
 from benchmarks.intervals import with_interval
 from benchmarks.program import real_dataset_files
-from benchmarks.report import Options, Row, asked, parse_options, publish
+from benchmarks.report import Options, Row, asked, parse_options, publish, timed
 from benchmarks.windows import fit_hybrid, tables_of
 from ml.config import PipelineConfig
 from ml.evaluation.split import global_time_split
@@ -113,11 +112,16 @@ def main(options: Options) -> None:
 
 
 def measure(name: str, tables: TrainingTables, *, num_reasons: int) -> tuple[list[Row], str]:
-    """Rows of one set, all reasons and by kind, and what was told and how quickly."""
+    """Fit on what was known before the test, tell, and judge."""
     config = PipelineConfig()
     split = global_time_split(tables.interactions, config=config.evaluation)
     inputs = tables.inputs(config=config, as_of=split.test_start)
     model = fit_hybrid(tables, split=split, inputs=inputs, config=config)
+    return judged(name, model, inputs, tables=tables, num_reasons=num_reasons)
+
+
+def judged(name: str, model: Hybrid, inputs: ModelInputs, *, tables: TrainingTables, num_reasons: int) -> tuple[list[Row], str]:
+    """Rows of one set, all reasons and by kind, and what was told and how quickly."""
     names = Names.from_tables(items=tables.items, interest_points=tables.interest_points, knowledge_graph=tables.knowledge_graph)
     attributor = Attributor(inputs.graph, items=inputs.items, names=names, language="auto")
     rng = np.random.default_rng(SEED)
@@ -127,20 +131,18 @@ def measure(name: str, tables: TrainingTables, *, num_reasons: int) -> tuple[lis
     chosen = [with_path[place] for place in rng.permutation(len(with_path))[:num_reasons]]
     audit = Audit(model, inputs)
     verdicts = [audit.judge(one) for one in chosen]
-    kinds: Mapping[str, list[int]] = {"all": list(range(len(chosen)))} | {
-        kind: [place for place, one in enumerate(chosen) if one.reason.kind == kind] for kind in sorted({one.reason.kind for one in chosen})
+    places_of = {"all": list(range(len(chosen)))}
+    places_of |= {
+        kind: [n for n, one in enumerate(chosen) if one.reason.kind == kind] for kind in sorted({one.reason.kind for one in chosen})
     }
-    rows = [
-        _row(name, kind, chosen=[chosen[place] for place in places], verdicts=[verdicts[place] for place in places])
-        for kind, places in kinds.items()
-    ]
+    rows = [_row(name, kind, [chosen[n] for n in places], [verdicts[n] for n in places]) for kind, places in places_of.items()]
     counts = Counter(one.reason.kind for one in told)
     rungs = sum(counts[rung] for rung in RUNGS) / len({(one.user, one.item) for one in told})
     times = ", ".join(f"k={k}: {_latency(attributor, model, inputs, users=users[:NUM_TIMED], k=k)}" for k in (LIST_LENGTH, 100))
     exist = np.mean([edges_exist(inputs, one.reason.path) for one in with_path])
     return rows, (
         f"{name}: {len(with_path)} reasons of {NUM_USERS} users' {LIST_LENGTH} best items, of which {exist:.4f} have edges that all exist; "
-        f"{rungs:.3f} of the items got an honest rung instead; kinds {dict(counts)}; ms of one request, {times}"
+        f"{rungs:.3f} of the items got an honest rung instead; kinds {dict(counts)}; processor ms of one request, {times}"
     )
 
 
@@ -170,18 +172,18 @@ def _score(model: Hybrid, inputs: ModelInputs, *, user: int, item: int) -> float
     return float(asked_for(np.ones((1, len(asked_for.liked_L)), dtype=np.bool_), np.array([item]))[0, 0])
 
 
-def _row(name: str, kind: str, *, chosen: Sequence[Told], verdicts: Sequence[Verdict]) -> Row:
-    way_lost = np.array([verdict.way_loss for verdict in verdicts])
-    with_way = np.flatnonzero(np.isfinite(way_lost))
+def _row(name: str, kind: str, chosen: Sequence[Told], verdicts: Sequence[Verdict]) -> Row:
+    lost, way_lost = (np.array([getattr(verdict, field) for verdict in verdicts]) for field in ("loss", "way_loss"))
+    with_way = [place for place, loss in enumerate(way_lost.tolist()) if np.isfinite(loss)]
     return {
         "data set": name,
         "kind": kind,
         "reasons": len(chosen),
         "edges exist": float(np.mean([verdict.exists for verdict in verdicts])),
-        "lowers": _by_user(chosen, np.array([verdict.loss for verdict in verdicts]) > ROUNDING),
-        "way alone": _by_user([chosen[int(place)] for place in with_way], way_lost[with_way] > ROUNDING) if len(with_way) else None,
+        "lowers": _by_user(chosen, lost > ROUNDING),
+        "way alone": _by_user([chosen[place] for place in with_way], way_lost[with_way] > ROUNDING) if with_way else None,
         "share, median": float(np.median([one.reason.share for one in chosen])),
-        "lost, median": float(np.median([verdict.loss for verdict in verdicts])),
+        "lost, median": float(np.median(lost)),
     }
 
 
@@ -192,14 +194,14 @@ def _by_user(chosen: Sequence[Told], is_lower: npt.NDArray[np.bool_]) -> str:
 
 
 def _latency(attributor: Attributor, model: Hybrid, inputs: ModelInputs, *, users: IntArray, k: int) -> str:
-    """Median and 95th percentile of the milliseconds that explaining `k` items takes, list and history in hand."""
+    """Median and 95th percentile of the processor milliseconds that explaining `k` items takes, list and history in hand."""
     taken = []
     for user in users:
         asked_for = ablation_of(model, inputs, user=int(user))
         item_K = best_items(asked_for, num_items=len(inputs.items), k=k)
-        started = time.perf_counter()
-        attributor.explain(asked_for, item_K=item_K, user_id=inputs.users.ids[int(user)].as_py())
-        taken.append(1000 * (time.perf_counter() - started))
+        with timed() as timing:
+            attributor.explain(asked_for, item_K=item_K, user_id=inputs.users.ids[int(user)].as_py())
+        taken.append(1000 * timing.cpu_seconds)
     return f"p50 {np.percentile(taken, 50):.0f}, p95 {np.percentile(taken, 95):.0f}"
 
 

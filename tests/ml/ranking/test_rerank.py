@@ -144,6 +144,7 @@ def test_marginal_relevance_equals_its_formula_computed_anew() -> None:
 
 EXPLORING = RerankingConfig(exploration=0.4)
 MANY = facts(["a"] * 12)
+DRAWS = 1000
 
 
 def test_the_last_slots_are_drawn_from_beyond_the_list() -> None:
@@ -164,7 +165,7 @@ def test_items_are_drawn_as_often_as_their_logged_propensity_says() -> None:
     config = RerankingConfig(exploration=0.25, exploration_temperature=0.3)
     drawn: Counter[int] = Counter()
     logged: dict[int, float] = {}
-    for number in range(4000):
+    for number in range(DRAWS):
         last = ranked(MANY, config=config, k=4, token=str(number)).places[-1]
         drawn[last.item_index] += 1
         logged[last.item_index] = last.propensity
@@ -172,16 +173,16 @@ def test_items_are_drawn_as_often_as_their_logged_propensity_says() -> None:
     assert sum(logged.values()) == pytest.approx(1.0)
     assert logged[4] > 2 * logged[11]
     for item, propensity in logged.items():
-        assert abs(drawn[item] / 4000 - propensity) < 4 * np.sqrt(propensity * (1 - propensity) / 4000)
+        assert abs(drawn[item] / DRAWS - propensity) < 4 * np.sqrt(propensity * (1 - propensity) / DRAWS)
 
 
 def test_inverse_propensities_tell_the_mean_of_what_was_hardly_shown() -> None:
     """The point of logging them: an unbiased estimate of what a uniform draw would have earned."""
     reward_I = np.linspace(0.0, 1.0, 12)
     config = RerankingConfig(exploration=0.25, exploration_temperature=0.3)
-    last = [ranked(MANY, config=config, k=4, token=f"u{n}").places[-1] for n in range(4000)]
+    last = [ranked(MANY, config=config, k=4, token=f"u{n}").places[-1] for n in range(DRAWS)]
     estimate = np.mean([reward_I[place.item_index] / place.propensity / 8 for place in last])
-    assert estimate == pytest.approx(reward_I[4:].mean(), abs=0.03)
+    assert estimate == pytest.approx(reward_I[4:].mean(), abs=0.06)
 
 
 def test_nothing_beyond_the_list_means_nothing_is_drawn() -> None:
@@ -278,7 +279,7 @@ def requests(draw):
     return known, config, items, scores, draw(st.integers(1, 15)), rng.permutation(num_items)[: draw(st.integers(0, 3))]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(requests())
 def test_whatever_the_rules_lists_hold_what_they_promise(request) -> None:
     known, config, items, scores, k, seen = request
