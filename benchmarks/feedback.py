@@ -40,7 +40,7 @@ from serving.feedback.entry import EVENT_ID_PREFIX, Accepted, to_line
 
 WRITERS = (1, 8, 64)
 NUM_POSTS, QUICK_POSTS = 10_000, 1_000
-NUM_APPENDS, QUICK_APPENDS = 20_000, 2_000
+NUM_APPENDS, QUICK_APPENDS = 10_000, 1_000
 KILLED_WITH = 64
 START_SECONDS = 60
 
@@ -61,10 +61,12 @@ def main(options: Options) -> None:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        rows.append(measured("plain: a sync an append", 1, plain_appends(new_home(root / "plain"), num_appends)))
+        for sync in (os.fsync, os.fdatasync):
+            found = plain_appends(new_home(root / sync.__name__), num_appends, sync=sync)
+            rows += [measured(f"plain: {sync.__name__} an append", 1, found)]
         for writers in WRITERS:
-            seconds, wall = asyncio.run(log_appends(new_home(root / f"log-{writers}"), num_appends, writers=writers))
-            rows.append(measured("log", writers, (seconds, wall)))
+            found = asyncio.run(log_appends(new_home(root / f"log-{writers}"), num_appends, writers=writers))
+            rows += [measured("log", writers, found)]
         rows.append(killed_row("log, killed", kill_appends(new_home(root / "killed"), num_posts)))
         rows.append(killed_row("HTTP, killed", asyncio.run(kill_server(new_home(root / "served"), num_posts))))
     wrong = sum(int(str(row[name])) for row in rows for name in ("lost", "doubled", "answered otherwise", "kept out") if name in row)
@@ -89,14 +91,14 @@ def new_home(folder: Path) -> Path:
     return folder
 
 
-def plain_appends(home: Path, count: int) -> tuple[list[float], float]:
+def plain_appends(home: Path, count: int, *, sync: Callable[[int], None]) -> tuple[list[float], float]:
     """Seconds of each append of one writer that syncs after each, and of all."""
     seconds, began = [], time.perf_counter()
     with (home / "plain.jsonl").open("ab", buffering=0) as handle:
         for number in range(count):
             started = time.perf_counter()
             handle.write(to_line(Accepted(feedback_of(number), datetime.now(UTC))))
-            os.fsync(handle.fileno())
+            sync(handle.fileno())
             seconds.append(time.perf_counter() - started)
     return seconds, time.perf_counter() - began
 

@@ -6,14 +6,14 @@ events do (`ml.interests.affinities`). Shapes: I items, E likes.
 """
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 
-from ml.ids import Vocabulary
+from ml.ids import IntArray, Vocabulary
 from ml.interests.affinities import ROUNDING
 from ml.models.histories import Histories
 
@@ -21,6 +21,8 @@ REFUSALS = frozenset({"dislike", "hide"})
 DAY = timedelta(days=1)
 # A like of this very moment has an age too: ages are above 0.
 YOUNGEST_DAYS = 1e-6
+# A like so old that its weight vanishes is still a like.
+FAINTEST = float(np.finfo(np.float32).tiny)
 # log1p of weights never comes near; what is read from a faded like stays finite.
 MOST_AFFINITY = 50.0
 
@@ -118,7 +120,7 @@ class _Net:
     def affinity(self, *, now: datetime, half_life_days: float) -> float:
         """As a like's weight at `now`, above 0."""
         faded = math.log1p(self.weight) * _fading((now - self.at) / DAY, half_life_days)
-        return max(faded, float(np.finfo(np.float32).tiny))
+        return max(faded, FAINTEST)
 
 
 def merged(
@@ -131,29 +133,36 @@ def merged(
     """
     if histories.positives_UI.shape != (1, len(items)):
         raise ValueError(f"the row has shape {histories.positives_UI.shape}, expected {(1, len(items))}; take it over the release's items")
-    nets = _release_nets(histories, as_of=as_of, half_life_days=half_life_days)
     said = [each for each in feedback.statements if each.item_id is not None]
     found, known = items.find([str(each.item_id) for each in said])
     if not known.any():
         return histories
+    row, age_E = histories.positives_UI, histories.ages
+    nets = {
+        int(row.indices[place]): _Net.of_like(
+            float(row.data[place]), age_days=float(age_E[place]), as_of=as_of, half_life_days=half_life_days
+        )
+        for place in np.flatnonzero(np.isin(row.indices, found))
+    }
     for each, position in zip(said, found.tolist(), strict=True):
         if position >= 0:
             nets[position] = nets.get(position, _Net(0.0, each.at)).after(each, half_life_days=half_life_days)
-    likes = {position: nets[position] for position in sorted(nets) if position not in found or nets[position].weight > ROUNDING}
-    weight_E = [net.affinity(now=now, half_life_days=half_life_days) for net in likes.values()]
-    age_E = [max((now - net.at) / DAY, YOUNGEST_DAYS) for net in likes.values()]
-    is_aged = histories.age_UI is not None or not histories.positives_UI.nnz
-    return Histories(_row(likes, weight_E, len(items)), _row(likes, age_E, len(items)) if is_aged else None)
+    likes = {position: net for position, net in nets.items() if net.weight > ROUNDING}
+    elapsed = (now - as_of) / DAY
+    # What was not spoken of only grows older.
+    kept_E = ~np.isin(row.indices, found)
+    item_E = np.concatenate([row.indices[kept_E], np.array(list(likes), dtype=np.int64)])
+    weights = [net.affinity(now=now, half_life_days=half_life_days) for net in likes.values()]
+    weight_E = np.concatenate([np.maximum(row.data[kept_E] * _fading(elapsed, half_life_days), FAINTEST), weights])
+    ages = [max((now - net.at) / DAY, YOUNGEST_DAYS) for net in likes.values()]
+    positives_1I = _row(item_E, weight_E, num_items=len(items))
+    is_aged = histories.age_UI is not None or not row.nnz
+    return Histories(positives_1I, _row(item_E, np.concatenate([age_E[kept_E] + elapsed, ages]), num_items=len(items)) if is_aged else None)
 
 
-def _release_nets(histories: Histories, *, as_of: datetime, half_life_days: float) -> dict[int, _Net]:
-    row = zip(histories.positives_UI.indices.tolist(), histories.positives_UI.data.tolist(), histories.ages.tolist(), strict=True)
-    return {position: _Net.of_like(affinity, age_days=age, as_of=as_of, half_life_days=half_life_days) for position, affinity, age in row}
-
-
-def _row(likes: Mapping[int, _Net], values_E: Sequence[float], num_items: int) -> sp.csr_array:
-    places = (np.zeros(len(likes), dtype=np.int64), np.array(list(likes), dtype=np.int64))
-    return sp.csr_array((np.array(values_E, dtype=np.float32), places), shape=(1, num_items))
+def _row(item_E: IntArray, value_E: npt.NDArray[np.float64], *, num_items: int) -> sp.csr_array:
+    order = np.argsort(item_E)
+    return sp.csr_array((value_E[order].astype(np.float32), item_E[order], [0, len(order)]), shape=(1, num_items))
 
 
 def _fading(days: float, half_life_days: float) -> float:

@@ -111,6 +111,12 @@ def test_a_like_too_old_to_weigh_anything_stays_one() -> None:
     assert (found.positives_UI.data > 0).all()
 
 
+def test_where_nobody_knows_ages_nobody_invents_them() -> None:
+    row = Histories(offline([("i1", 1.0, -1.0)], now=0).positives_UI)
+    found = at_once(row, said(("like", "i3")), now=1)
+    assert (found.positives_UI.indices.tolist(), found.age_UI) == ([0, 2], None)
+
+
 def test_a_row_over_other_items_is_refused() -> None:
     with pytest.raises(ValueError, match=r"the row has shape \(1, 3\), expected \(1, 4\)"):
         at_once(Histories(sp.csr_array((1, 3), dtype=np.float32)), said(("like", "i1")), now=1)
