@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 Id = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Token = Annotated[str, StringConstraints(max_length=60_000)]
 Values = Annotated[list[Annotated[str, StringConstraints(max_length=256)]], Field(max_length=100)]
-MAX_K, MAX_IDS, MAX_TEXT = 100, 1000, 2000
+# `serving.max_k` of the profile is at most this.
+MAX_K, MAX_IDS, MAX_TEXT = 1000, 1000, 2000
 
 
 class Strict(BaseModel):
@@ -24,7 +25,7 @@ class RecommendRequest(Strict):
     session_id: Id | None = Field(None, description="Of somebody without a user id; an answer's impression is theirs.")
     text: str = Field("", max_length=MAX_TEXT, description="Free text to look for.")
     items: list[Id] = Field(default_factory=list, max_length=MAX_IDS, description="What they liked in this session, oldest first.")
-    k: int = Field(10, ge=1, le=MAX_K, description="List length.")
+    k: int = Field(10, ge=1, le=MAX_K, description="List length, at most `serving.max_k`.")
     cursor: Token | None = Field(None, description="Of the last answer: what comes after it.")
     exclude: list[Id] = Field(default_factory=list, max_length=MAX_IDS, description="Items never to offer.")
     allow: list[Id] | None = Field(None, max_length=MAX_IDS, description="Only these items; null for the whole catalogue.")

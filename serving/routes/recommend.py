@@ -17,6 +17,11 @@ router = APIRouter()
 def recommend_route(asked: RecommendRequest, request: Request, service: TheService, snapshot: TheSnapshot) -> RecommendAnswer:
     """The best items, each with its reasons. A new user, an unknown item or an empty text is no error."""
     record = record_of(request.scope)
+    most = snapshot.config.serving.max_k
+    if asked.k > most:
+        raise Refused(
+            Problem(422, "k-too-large", f"k is {asked.k}, this service gives {most} items at once (serving.max_k); page with cursor")
+        )
     inside = service.border.inward(asked.user_id) if asked.user_id is not None else None
     context = Context(
         said=service.feedback.recent.of(inside) if inside is not None else UserFeedback(),

@@ -285,6 +285,7 @@ def test_requests_that_are_none_say_what_is_wrong(client) -> None:
     assert "Traceback" not in wrong.text
     assert client.post("/v1/recommend", content=b"{").status_code == 422
     assert client.get("/v1/nothing").status_code == 404
+    assert "this service gives 100 items at once" in client.post("/v1/recommend", json={"k": 101}).json()["detail"]
 
 
 def test_metrics_count_rungs_and_hold_no_personal_data(client, ask, users) -> None:
