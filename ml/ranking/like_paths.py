@@ -69,8 +69,8 @@ class LikePaths:
     def ways(self, liked_L: IntArray, item_K: IntArray, *, user: int) -> Ways:
         """The best way from each liked to each shown item; `user` (-1: not in the graph) is nobody else's other.
 
-        An interest comes before other people, and those before facts: by how often the way alone, without the like, carries part of
-        the score (docs/explanations.md). Of facts the strongest is taken.
+        An interest comes before other people, and those before facts, whose way alone seldom carries part of the score
+        (docs/explanations.md). Of facts the strongest is taken.
         """
         shape = len(liked_L), len(item_K)
         kind_LK, node_LK = np.full(shape, NO_WAY, dtype=np.int64), np.full(shape, -1, dtype=np.int64)
