@@ -15,14 +15,17 @@ from starlette.types import ASGIApp
 
 from feature_repo.generations import Generation, GenerationStore
 from feature_repo.lookup import FeatureLookup
+from feature_repo.push import RecentFeedbackStore
 from ml.config import DatasetHome, PipelineConfig
 from ml.contracts.store import TableStore
 from ml.ids import UserIdBorder
 from ml.intake.dataset import Dataset
+from ml.knowledge.extraction import Endpoint
 from serving.access.impressions import ImpressionSigner
 from serving.access.rules import RouteRules
 from serving.access.secrets import SecretKeeper
 from serving.access.signatures import SignedState
+from serving.feedback.pusher import FeedbackPusher
 from serving.feedback.service import FeedbackService
 from serving.live import Live
 from serving.metrics import ServiceMetrics
@@ -64,12 +67,13 @@ _CURSOR_CHARACTERS = 60_000
 
 @dataclass(frozen=True)
 class Served:
-    """A dataset to serve: where it lies, what it is, how it is computed, and who reads texts."""
+    """A dataset to serve: where it lies, what it is, how it is computed, who reads texts, and who may put reasons into words."""
 
     home: DatasetHome
     dataset: Dataset
     config: PipelineConfig
     open_encoder: OpenEncoder
+    endpoint: Endpoint | None = None
 
 
 def build_service(served: Served, *, now: Callable[[], datetime] = utc_now) -> Service:
@@ -88,10 +92,13 @@ def build_service(served: Served, *, now: Callable[[], datetime] = utc_now) -> S
         )
 
     # Asked again when the release is in memory and tells how much it knows.
-    taking = FeedbackService(served.dataset, folder=home.feedback, since=GenerationStore(home).live().as_of, border=border, clock=now)
+    since = GenerationStore(home).live().as_of
+    pusher = FeedbackPusher(RecentFeedbackStore(home, config=config.features), clock=now)
+    taking = FeedbackService(served.dataset, folder=home.feedback, since=since, border=border, clock=now, on_recent=pusher.told)
 
     def changed(snapshot: Snapshot) -> None:
         taking.recent.come_into_force(snapshot.knows_until)
+        pusher.come_into_force(taking.recent)
         metrics.release_changed(snapshot.release_id, as_of=snapshot.as_of)
 
     live = Live(find=GenerationStore(home).live, load=load, on_change=changed)
@@ -103,7 +110,8 @@ def build_service(served: Served, *, now: Callable[[], datetime] = utc_now) -> S
         conversations=SignedState(keeper, purpose="conversation", max_characters=_CURSOR_CHARACTERS),
     )
     lookup = FeatureLookup(home, config=config.features)
-    return Service(live, lookup, TableStore(home.tables), taking, signers, border, metrics, now)
+    endpoint = served.endpoint if config.explanation.written_by_model else None
+    return Service(live, lookup, TableStore(home.tables), taking, pusher, signers, border, metrics, now, endpoint)
 
 
 def service_app(service: Service, *, served: Served) -> ASGIApp:
@@ -119,6 +127,7 @@ def service_app(service: Service, *, served: Served) -> ASGIApp:
         yield
         stop.set()
         service.feedback.close()
+        service.pusher.close()
         follower.join()
 
     app = FastAPI(

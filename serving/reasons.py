@@ -1,23 +1,31 @@
 """Why each item of a list, by the rung it came from: a path of edges that exist where there is one, and words."""
 
+import logging
 from collections.abc import Callable, Mapping
 
 import pyarrow as pa
 
 from ml.contracts.contract import STRING
+from ml.errors import ExtractorError
 from ml.ids import IntArray
+from ml.knowledge.extraction import Endpoint
+from ml.ranking.attribution import Reason as Told
+from ml.ranking.sentences import rewritten
 from ml.ranking.wording import fill, is_chinese
 from serving.asking import Asked
 from serving.ladder import RungName, Scored
 from serving.schemas import Reason
 from serving.snapshot import Snapshot
 
+log = logging.getLogger(__name__)
+
 
 class Reasoner:
     """Tells why, for one question."""
 
-    def __init__(self, snapshot: Snapshot, asked: Asked) -> None:
-        self._snapshot, self._asked = snapshot, asked
+    def __init__(self, snapshot: Snapshot, asked: Asked, *, endpoint: Endpoint | None = None) -> None:
+        """With an `endpoint` a language model words the first reason of each item that has a path; where it fails the template stands."""
+        self._snapshot, self._asked, self._endpoint = snapshot, asked, endpoint
 
     def reasons(self, scored: Scored, items: IntArray) -> list[list[Reason]]:
         """The reasons of some items of a rung, by catalogue position; never none."""
@@ -42,10 +50,20 @@ class Reasoner:
         assert attributor is not None  # noqa: S101
         without = taste.without(taste.user_index(asked.user_id), said=asked.said, now=asked.now)
         item_K = taste.items.positions(self._ids(items))
-        told = attributor.explain(without, item_K=item_K, user_id=asked.user_id or "")
+        told = self._worded(attributor.explain(without, item_K=item_K, user_id=asked.user_id or ""))
         return [
             [Reason(kind=one.kind, text=one.text, path=list(one.path), share=one.share if one.path else None) for one in of] for of in told
         ]
+
+    def _worded(self, told: list[tuple[Told, ...]]) -> list[tuple[Told, ...]]:
+        if self._endpoint is None:
+            return told
+        try:
+            first = rewritten([of[0] for of in told], endpoint=self._endpoint, config=self._snapshot.config.extractor)
+        except ExtractorError as error:
+            log.warning("reasons keep their templates: %s", error)
+            return told
+        return [(one, *of[1:]) for one, of in zip(first, told, strict=True)]
 
     def _of_graph(self, scored: Scored, items: IntArray) -> list[list[Reason]]:
         ranked = pa.table(

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ml.knowledge.extraction import Endpoint
 from ml.ranking.rerank import Placed, rerank
 from serving.access.impressions import Impression, ImpressionSigner, Subject
 from serving.access.signatures import SignedState
@@ -41,12 +42,16 @@ class Signers:
 
 @dataclass(frozen=True)
 class Context:
-    """What a request comes with besides its body: what its user said since the release, its own id, and the moment."""
+    """What a request comes with besides its body.
+
+    What its user said since the release, its own id, the moment, the inside id of its user, and who may put reasons into words.
+    """
 
     said: UserFeedback
     request_id: str
     now: datetime
     inside_user_id: str | None
+    endpoint: Endpoint | None = None
 
 
 def recommend(snapshot: Snapshot, request: RecommendRequest, *, context: Context, signers: Signers) -> RecommendAnswer:
@@ -59,7 +64,7 @@ def recommend(snapshot: Snapshot, request: RecommendRequest, *, context: Context
     groups = find_candidates(snapshot, asked, k=request.k)
     token = request.conversation or request.cursor or context.request_id
     placed, shortfall = _placed(snapshot, groups, request=request, context=context, token=token)
-    items = _told(snapshot, groups, placed, asked=asked)
+    items = _told(snapshot, groups, placed, asked=asked, endpoint=context.endpoint)
     shown = [item.item_id for item in items]
     return RecommendAnswer(
         **release_info(snapshot, now=context.now),
@@ -166,8 +171,9 @@ def _told(
     placed: Sequence[tuple[Candidates, Placed]],
     *,
     asked: Asked,
+    endpoint: Endpoint | None,
 ) -> list[Recommended]:
-    catalogue, reasoner = snapshot.catalogue, Reasoner(snapshot, asked)
+    catalogue, reasoner = snapshot.catalogue, Reasoner(snapshot, asked, endpoint=endpoint)
     reasons: Mapping[int, list[Reason]] = {}
     for candidates in groups:
         mine = np.array([place.item_index for group, place in placed if group is candidates], dtype=np.int64)

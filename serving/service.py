@@ -10,6 +10,8 @@ from fastapi import Depends, Request
 from feature_repo.lookup import FeatureLookup
 from ml.contracts.store import TableStore
 from ml.ids import UserIdBorder
+from ml.knowledge.extraction import Endpoint
+from serving.feedback.pusher import FeedbackPusher
 from serving.feedback.service import FeedbackService
 from serving.live import Live
 from serving.metrics import ServiceMetrics
@@ -27,10 +29,12 @@ class Service:
     lookup: FeatureLookup
     tables: TableStore
     feedback: FeedbackService
+    pusher: FeedbackPusher
     signers: Signers
     border: UserIdBorder
     metrics: ServiceMetrics
     now: Callable[[], datetime]
+    endpoint: Endpoint | None = None
 
     def snapshot(self, request: Request) -> Snapshot:
         """What is in force, for the whole request; raises `Refused` with 503 before anything could be read."""

@@ -1,5 +1,7 @@
 """`serve`: the recommendation service; `serve-features`: Feast's own feature server. Both over what is published."""
 
+import os
+
 import typer
 
 from orchestration.cli.options import DatasetFile, Home, Profile, open_scope
@@ -20,11 +22,15 @@ def serve_command(
     port: int | None = typer.Option(None, help="Port to listen on.", show_default="serving.port"),
 ) -> None:
     """Recommend, explain, look up and take feedback over HTTP until stopped; beyond loopback only with API keys."""
+    from orchestration.cli.knowledge import KEY_VARIABLE
     from orchestration.encoders import encoder_of_day
+    from orchestration.llm_endpoint import HttpEndpoint
     from serving.app import Served, serve_recommendations
 
     scope = open_scope(home, dataset, profile)
-    served = Served(scope.home, scope.dataset, scope.config, open_encoder=lambda day: encoder_of_day(scope, day))
+    key = os.environ.get(KEY_VARIABLE)
+    endpoint = HttpEndpoint(scope.config.extractor, key=key) if scope.config.explanation.written_by_model else None
+    served = Served(scope.home, scope.dataset, scope.config, lambda day: encoder_of_day(scope, day), endpoint)
     settings = scope.config.serving
     serve_recommendations(served, host=host or settings.host, port=settings.port if port is None else port)
 

@@ -28,6 +28,7 @@ def recommend_route(asked: RecommendRequest, request: Request, service: TheServi
         request_id=record.request_id,
         now=service.now(),
         inside_user_id=inside,
+        endpoint=service.endpoint,
     )
     try:
         answer = recommend(snapshot, asked, context=context, signers=service.signers)
