@@ -14,7 +14,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-from benchmarks.browsing import MISSING, addresses_asked, browser, has_browser, page_served, resize
+from benchmarks.browsing import MISSING, addresses_asked, browser, has_browser, page_served, resize, settle
 from ml.contracts import CONTRACTS
 from ml.contracts.store import TableStore
 from serving.access.keys import create_key
@@ -46,8 +46,7 @@ class Page:
 
     def settle(self) -> None:
         """Wait until everything asked for is shown."""
-        is_settled = "return !document.body.hasAttribute('aria-busy')"
-        WebDriverWait(self.driver, PATIENCE_SECONDS, poll_frequency=0.05).until(lambda driver: driver.execute_script(is_settled))
+        settle(self.driver)
 
     def open(self) -> None:
         self.driver.get("about:blank")
@@ -280,7 +279,7 @@ def test_somebody_unknown_is_offered_what_is_popular(page) -> None:
     page.ask(user="nobody/../<i>&?#露")
     assert page.items == popular
     assert page.said == "10 items, popular with everybody"
-    assert page.one("#interests").text == "Nobody we know yet."
+    assert page.texts("#interests, #history, #people") == ["Nobody we know yet.", "No named interests yet.", "Nobody yet."]
     assert page.problem == ""
 
 
