@@ -57,7 +57,12 @@ def page_served(environ: Mapping[str, str]) -> Iterator[str]:
         yield found.group(1)
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        try:
+            process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
 
 
 @contextmanager
@@ -76,6 +81,9 @@ def browser(*, width: int = 1200, height: int = 900, is_dark: bool = False) -> I
             resize(driver, width=width, height=height)
             features = [{"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}]
             driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+            # The page that a new window begins with is none of ours, nor is what it asked for.
+            driver.get("about:blank")
+            driver.get_log("performance")
             yield driver
         finally:
             driver.quit()
