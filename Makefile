@@ -39,16 +39,20 @@ run: $(STAMP) ## the main job on the bundled sample
 	$(BIN)/interest-graph run
 
 .PHONY: test
-test: $(STAMP) redis-server ## every test that is not slow, a file to a process, on all cores
+test: $(STAMP) redis-server chromium ## every test that is not slow, a file to a process, on all cores
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile --cov --cov-report=term:skip-covered
 
 .PHONY: test-slow
-test-slow: $(STAMP) redis-server ## the tests marked slow
+test-slow: $(STAMP) redis-server chromium ## the tests marked slow
 	$(BIN)/pytest -m slow
 
 .PHONY: redis-server
 redis-server:
 	@command -v redis-server >/dev/null || { (apt-get update -qq && apt-get install -y -qq redis-server) >/dev/null 2>&1 || echo "redis-server is not installed: its tests will be skipped"; }
+
+.PHONY: chromium
+chromium:
+	@command -v chromedriver >/dev/null || { (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver) >/dev/null 2>&1 || echo "chromium is not installed: the page's tests will be skipped"; }
 
 .PHONY: check
 check: $(STAMP) ## style, types, import rules, no pickle
@@ -72,7 +76,7 @@ serve-features: $(STAMP) ## Feast's feature server on loopback
 
 .PHONY: bench
 bench: $(STAMP) ## every benchmark, quick
-	for name in $$(ls benchmarks/*.py | xargs -n1 basename | sed 's/\.py$$//' | grep -vE '^(__init__|report|program|windows|intervals|attacks|feedback_process)$$'); do $(BIN)/python -m benchmarks.$$name --quick || exit 1; done
+	for name in $$(ls benchmarks/*.py | xargs -n1 basename | sed 's/\.py$$//' | grep -vE '^(__init__|report|program|windows|intervals|attacks|feedback_process|browsing|screenshots)$$'); do $(BIN)/python -m benchmarks.$$name --quick || exit 1; done
 
 .PHONY: bench-quality
 bench-quality: $(STAMP) ## every model on the published splits, in full; settings: python -m benchmarks.quality_choice
@@ -81,3 +85,7 @@ bench-quality: $(STAMP) ## every model on the published splits, in full; setting
 .PHONY: docs
 docs: $(STAMP) ## write docs/tables.md and docs/config.md from the code
 	$(BIN)/python -m orchestration.reference
+
+.PHONY: screenshots
+screenshots: $(STAMP) chromium ## take docs/page.png and docs/page-text.png of the sample that `make run` published
+	$(BIN)/python -m benchmarks.screenshots
