@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -45,6 +46,34 @@ class Problem:
         raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": self.status, "headers": raw})
         await send({"type": "http.response.body", "body": body})
+
+
+# The form of every refusal, for the OpenAPI description.
+_DOCUMENT = {
+    "title": "Problem",
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "description": "For programs."},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What is wrong and what to do, for people."},
+    },
+}
+# What the guard and the frame around a route answer where it is not open; 404 also for an id with a line break, which no path may hold.
+GUARDED = (400, 401, 403, 404, 405, 408, 413, 422, 429, 503)
+_PASSING = frozenset({429, 503})
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that may refuse with these, as FastAPI describes them."""
+    return {status: _described(status) for status in statuses}
+
+
+def _described(status: int) -> dict[str, Any]:
+    described = {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": _DOCUMENT}}}
+    wait = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}
+    return described | ({"headers": wait} if status in _PASSING else {})
 
 
 INTERNAL = Problem(500, "internal", "the service failed; try again, and name the X-Request-ID of this answer to whoever runs it")

@@ -8,11 +8,11 @@ from pydantic import Field, StringConstraints
 from ml.errors import FeedbackError, KeyReusedError, SignedTextError
 from serving.access.impressions import Subject
 from serving.feedback.entry import KINDS, MAX_ID_CHARACTERS, MAX_TEXT_CHARACTERS, Feedback
-from serving.problems import Problem, Refused
+from serving.problems import GUARDED, Problem, Refused, documented
 from serving.schemas import FeedbackAnswer, Id, Strict, Token
 from serving.service import Service, TheService
 
-router = APIRouter()
+router = APIRouter(responses=documented(*GUARDED, 409))
 
 
 class FeedbackRequest(Strict):

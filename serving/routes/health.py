@@ -1,9 +1,10 @@
 """Whether the service lives, whether it can answer, and what it counts."""
 
 from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
 
 from serving.metrics import CONTENT_TYPE
-from serving.problems import Problem, Refused
+from serving.problems import GUARDED, Problem, Refused, documented
 from serving.service import TheService
 
 router = APIRouter()
@@ -15,7 +16,7 @@ def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses=documented(503))
 def readyz(service: TheService) -> dict[str, str | bool | None]:
     """A release is in memory; `problem` says why the next one could not be read, if so."""
     found = service.live.current
@@ -25,7 +26,7 @@ def readyz(service: TheService) -> dict[str, str | bool | None]:
     return {"status": "ready", "release": found.release_id, "day": found.day.isoformat(), "problem": service.live.problem}
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse, responses=documented(*GUARDED))
 def metrics(service: TheService) -> Response:
     """Prometheus' text format."""
     return Response(service.metrics.render(), media_type=CONTENT_TYPE)

@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 from fastapi import APIRouter, Path, Query
 
 from ml.errors import UnknownIdError
-from serving.problems import Problem, Refused
+from serving.problems import GUARDED, Problem, Refused, documented
 from serving.recommending import release_info
 from serving.schemas import MAX_K, Found, InterestAnswer, Similar
 from serving.service import Service, TheService, TheSnapshot
 from serving.snapshot import Snapshot
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", responses=documented(*GUARDED))
 
 AnId = Annotated[str, Path(min_length=1, max_length=256)]
 K = Annotated[int, Query(ge=1, le=MAX_K)]

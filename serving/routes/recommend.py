@@ -4,13 +4,13 @@ from fastapi import APIRouter, Request
 
 from ml.errors import SignedTextError
 from serving.feedback.statements import UserFeedback
-from serving.problems import Problem, Refused
+from serving.problems import GUARDED, Problem, Refused, documented
 from serving.recommending import Context, recommend
 from serving.record import record_of
 from serving.schemas import RecommendAnswer, RecommendRequest
 from serving.service import TheService, TheSnapshot
 
-router = APIRouter()
+router = APIRouter(responses=documented(*GUARDED))
 
 
 @router.post("/v1/recommend")

@@ -8,12 +8,23 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow.compute as pc
 import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 from starlette.testclient import TestClient
 
 from ml.contracts import CONTRACTS
 from ml.ranking.paths import path_exists
 from orchestration.encoders import encoder_of_day
-from serving.app import Served, build_service, service_app
+from serving.app import RULES, Served, build_service, service_app
 
 from .conftest import SEARCHER
 
@@ -294,6 +305,60 @@ def test_metrics_count_rungs_and_hold_no_personal_data(client, ask, users) -> No
     assert 'interest_graph_answers_total{rung="personal"}' in told
     assert "interest_graph_release_age_seconds 10800.0" in told
     assert users[0] not in told
+
+
+# As the OpenAPI description writes them: without converters, and without what is not in it.
+DESCRIBED = sorted((method, path) for method, path in RULES.table if ":path" not in path and path not in {"/", "/docs", "/openapi.json"})
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+
+@pytest.fixture(scope="module")
+def description(client):
+    return schemathesis.openapi.from_dict(client.get("/openapi.json").json())
+
+
+@pytest.fixture(scope="module")
+def told(service, client, users) -> dict[str, object]:
+    """What a client would know: ids and tokens of a real answer."""
+    answer = client.post("/v1/recommend", json={"user_id": users[-1], "k": 3}).json()
+    interest = service.live.current.query.points.interests.ids[0].as_py()
+    tokens = {name: answer[name] for name in ("cursor", "conversation", "impression")}
+    return {"user_id": users[-1], "item_id": shown(answer)[0], "interest_id": interest, "items": shown(answer), **tokens}
+
+
+def test_every_described_route_is_fuzzed(description) -> None:
+    assert sorted((method.upper(), path) for path, operations in description.items() for method in operations) == DESCRIBED
+
+
+@pytest.mark.parametrize(("method", "path"), DESCRIBED)
+def test_whatever_is_sent_the_answer_is_as_described(client, description, told, method, path) -> None:
+    """Half of the requests are well formed, half are not; in half of both what names something names something that is there."""
+    operation = description[path][method]
+    cases = st.one_of(operation.as_strategy(generation_mode=mode) for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE))
+    statuses = set()
+
+    @settings(max_examples=40, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(case=cases, is_known=st.booleans())
+    def fuzz(case, is_known) -> None:
+        if is_known:
+            case.path_parameters = {name: told.get(name, value) for name, value in (case.path_parameters or {}).items()}
+            if isinstance(case.body, dict):
+                case.body = case.body | {name: told[name] for name in case.body if name in told}
+        answer = client.request(**case.as_transport_kwargs(base_url=str(client.base_url)))
+        statuses.add(answer.status_code)
+        case.validate_response(answer, checks=CHECKS)
+        assert not re.search(r"Traceback|\.py\b|site-packages", answer.text)
+        if not answer.is_success and answer.status_code != 404:
+            assert answer.json()["detail"]
+
+    fuzz()
+    assert statuses & {200, 409, 422}, "all was refused before it came to the route"
 
 
 def test_feedback_is_in_effect_after_a_restart(scope, clock, client, service, ask, users) -> None:

@@ -1,0 +1,1 @@
+"""What `benchmarks.serving` stands on: connections that ask as cheaply as they can, loads, and the servers asked."""
