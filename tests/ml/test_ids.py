@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.errors import UnknownIdError
@@ -17,6 +17,7 @@ def test_positions_and_take_are_inverse(ids: list[str]) -> None:
     assert vocabulary.take(vocabulary.positions(ids)).to_pylist() == ids
 
 
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.text(max_size=3), max_size=5), st.sets(st.text(max_size=3), max_size=30))
 def test_a_few_ids_are_found_as_many_are(asked: list[str], ids: set[str]) -> None:
     wanted = [*asked, *sorted(ids)[:2], None]
