@@ -13,7 +13,9 @@ python -m benchmarks.serving [--quick] [--json FILE]
 """
 
 import asyncio
+import itertools
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.loading import questions
-from benchmarks.loading.connections import Connection, Read, http_request, read_http, read_redis
+from benchmarks.loading.connections import Connection, Read, read_http, read_redis
 from benchmarks.loading.load import Asking, Met, ask_at_rate, ask_in_turn, ask_times
 from benchmarks.loading.questions import Known
 from benchmarks.loading.servers import Server, finished_home, put_online, redis, served
@@ -56,12 +58,12 @@ def main(options: Options) -> None:
         known = Known.of(home)
         put_online(home, FeatureStoreConfig())
         with served("serve", home, profile=NO_RATE_LIMIT) as server:
-            told = [ask_json(server, http_request("GET", f"/v1/users/{user}/profile")) for user in known.users]
-            rows = with_redis(known, told, effort=effort)
             ours = ask_ours(server, known, effort=effort)
             changed = changes(server, known, count=effort.changes)
             reachable = max(float(str(row["most/s"] or row["answers/s"])) for row in ours if row["asked"] == "recommend: user")
             crushed = [overload(server, known, rate=OVERLOAD_TIMES * reachable, limits="none on a caller")]
+            told = ask_all(server.port, itertools.islice(questions.profiles(known), questions.NUM_ENTITIES))
+        rows = with_redis(known, [answer.body for answer in told], effort=effort)
         shipped = max(OVERLOAD_TIMES * reachable, 2.0 * ServingConfig().requests_per_second)
         with served("serve", home, profile={}) as server:
             crushed.append(overload(server, known, rate=shipped, limits="as shipped"))
@@ -71,12 +73,13 @@ def main(options: Options) -> None:
     publish("serving", rows, options=options, notes=[as_table(crushed), as_table([changed]), loads])
 
 
-def with_redis(known: Known, profiles: Sequence[Mapping[str, Any]], *, effort: Effort) -> list[Row]:
+def with_redis(known: Known, profiles: Sequence[bytes], *, effort: Effort) -> list[Row]:
     """Raw Redis: the floor."""
     with redis() as server:
         ask_all(server.port, questions.redis_values(known, profiles), read=read_redis)
-        rows = ladder(server, "Redis", "1 entity", questions.redis_gets(known.users), read=read_redis, effort=effort)
-        return rows + ladder(server, "Redis", "100 entities", questions.redis_gets_of_many(known.users), read=read_redis, effort=effort)
+        there = known.users[: len(profiles)]
+        rows = ladder(server, "Redis", "1 entity", questions.redis_gets(there), read=read_redis, effort=effort)
+        return rows + ladder(server, "Redis", "100 entities", questions.redis_gets_of_many(there), read=read_redis, effort=effort)
 
 
 def with_feast(home: Path, known: Known, *, effort: Effort) -> list[Row]:
@@ -124,8 +127,8 @@ def ladder(server: Server, name: str, asked: str, requests: Iterator[bytes], *, 
             rates.append(met.rate)
         if clients in ALWAYS:
             rows.append({"server": name, "asked": asked, "clients": clients, **row_of(met, server_cpu=server.cpu_seconds - used)})
-    rows[0]["most/s"] = round(max(rates)) if rates else None
-    return [*rows]
+    rows[0]["most/s"] = round(max(rates), 1) if rates else None
+    return [_told(row) for row in rows]
 
 
 def row_of(met: Met, *, server_cpu: float) -> dict[str, Any]:
@@ -157,7 +160,7 @@ def overload(server: Server, known: Known, *, rate: float, limits: str) -> Row:
     met = asyncio.run(ask_at_rate(asking, rate=rate, seconds=OVERLOAD_SECONDS, most_open=MOST_OPEN))
     grown = server.resident_mib - memory
     seconds = recovery_seconds(asking, bound_ms=2 * before.milliseconds(0.99)) if server.is_alive else None
-    return {
+    found = {
         "limits": limits,
         "asked/s": round(rate),
         **{f"status {status}": count for status, count in sorted(met.statuses.items())},
@@ -168,6 +171,7 @@ def overload(server: Server, known: Known, *, rate: float, limits: str) -> Row:
         "MiB grown": round(grown),
         "alive": server.is_alive,
     }
+    return _told(found)
 
 
 def recovery_seconds(asking: Asking, *, bound_ms: float) -> float | None:
@@ -184,7 +188,7 @@ def changes(server: Server, known: Known, *, count: int) -> Row:
     """Milliseconds from sending a dislike until a list without the item was received; users one after the other."""
     seconds, num_unchanged = asyncio.run(_dislike(server.port, known.users[:count]))
     p50, p99 = np.quantile(seconds, [0.5, 0.99]) * 1e3
-    return {"dislikes": len(seconds), "lists that still had it": num_unchanged, "p50 ms": round(p50, 1), "p99 ms": round(p99, 1)}
+    return _told({"dislikes": len(seconds), "lists that still had it": num_unchanged, "p50 ms": round(p50, 1), "p99 ms": round(p99, 1)})
 
 
 async def _dislike(port: int, users: Sequence[str]) -> tuple[list[float], int]:
@@ -201,6 +205,12 @@ async def _dislike(port: int, users: Sequence[str]) -> tuple[list[float], int]:
         num_unchanged += disliked in {item["item_id"] for item in after.json()["items"]}
     connection.close()
     return seconds, num_unchanged
+
+
+def _told(row: Row) -> Row:
+    """A row, told at once: the whole takes minutes."""
+    print(", ".join(f"{name}: {value}" for name, value in row.items()), file=sys.stderr, flush=True)
+    return row
 
 
 def ask_json(server: Server, request: bytes) -> Any:

@@ -70,5 +70,9 @@ def _met_before(snapshot: Snapshot, user_id: str | None) -> BoolArray:
 
 def _best(snapshot: Snapshot, scored: Scored, *, offered_I: BoolArray, k: int) -> IntArray:
     may = np.flatnonzero(offered_I & scored.is_scored_I)
+    if len(may) > k:
+        # All that tie with the last one stay, for popularity to choose among.
+        score = scored.score_I[may]
+        may = may[score >= np.partition(score, len(may) - k)[len(may) - k]]
     order = np.lexsort((may, -snapshot.catalogue.popularity_I[may], -scored.score_I[may]))
     return may[order][:k]

@@ -71,7 +71,7 @@ def _by_text(snapshot: Snapshot, asked: Asked, *, by_taste: Scored | None) -> Sc
     if by_taste is None:
         score_J = answered.score_I / index.highest_score
     else:
-        place, known = snapshot.catalogue.items.find(index.items.ids)
+        place, known = snapshot.places(index.items)
         taste_J = np.where(known & by_taste.is_scored_I[place], by_taste.score_I[place], by_taste.score_I.mean()).astype(np.float32)
         # A mean of standard scores as the share of a normal law below it, from -1 to 1.
         standard_J = blended(answered.score_I, items=index.items, preference=Preference(index.items, taste_J))
@@ -97,7 +97,7 @@ def _popular(snapshot: Snapshot, asked: Asked, *, rung: RungName) -> Scored:
 def _over_catalogue(snapshot: Snapshot, asked: Asked, *, rung: RungName, items: Vocabulary, score_J: FloatArray) -> Scored:
     """Scores of `items` at their places in the catalogue, steered; items of the catalogue that are not among them have none."""
     catalogue = snapshot.catalogue
-    place, is_there = catalogue.items.find(items.ids)
+    place, is_there = snapshot.places(items)
     score_I, is_scored_I = np.zeros(len(catalogue), dtype=np.float32), np.zeros(len(catalogue), dtype=np.bool_)
     score_I[place[is_there]] = score_J[is_there]
     is_scored_I[place[is_there]] = True
@@ -121,7 +121,7 @@ def _likeness_to_texts(snapshot: Snapshot, texts: Sequence[str]) -> FloatArray:
     """The largest cosine of each item's text to any of these, at least 0, shape [I]."""
     likeness_I = np.zeros(len(snapshot.catalogue), dtype=np.float32)
     if texts:
-        place, is_there = snapshot.catalogue.items.find(snapshot.query.items.ids)
+        place, is_there = snapshot.places(snapshot.query.items)
         wanted_TD = snapshot.encoder.encode(list(texts), kind="query").vectors_ND
         cosine_JT = np.stack([cosines(vector, snapshot.query.vectors_ID) for vector in wanted_TD], axis=1)
         likeness_I[place[is_there]] = np.maximum(cosine_JT.max(axis=1), 0.0)[is_there]
@@ -143,6 +143,6 @@ def _share_of(snapshot: Snapshot, interest_ids: Sequence[str]) -> FloatArray:
     interests, known = index.points.interests.find(list(interest_ids))
     share_I = np.zeros(len(snapshot.catalogue), dtype=np.float32)
     if known.any():
-        place, is_there = snapshot.catalogue.items.find(index.items.ids)
+        place, is_there = snapshot.places(index.items)
         share_I[place[is_there]] = index.about_IT[:, interests[known]].toarray().max(axis=1)[is_there]
     return share_I

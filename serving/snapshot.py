@@ -20,7 +20,7 @@ from ml.contracts.store import TableStore
 from ml.days import as_of
 from ml.graph.interest_graph import InterestGraph
 from ml.graph.table import graph_from_table
-from ml.ids import FloatArray, Vocabulary
+from ml.ids import BoolArray, FloatArray, IntArray, Vocabulary
 from ml.names import normalise_names
 from ml.ranking.attribution import Attributor
 from ml.ranking.explain import Explainer
@@ -77,12 +77,22 @@ class Snapshot:
         """What read the day's texts; loaded when a text is first asked, or by `warm`."""
         return self.open_encoder(self.day)
 
+    def places(self, items: Vocabulary) -> tuple[IntArray, BoolArray]:
+        """Where items of another vocabulary stand in the catalogue, and which do; found once for all requests."""
+        if items not in self._places:
+            self._places[items] = self.catalogue.items.find(items.ids)
+        return self._places[items]
+
+    @cached_property
+    def _places(self) -> dict[Vocabulary, tuple[IntArray, BoolArray]]:
+        return {}
+
     @cached_property
     def vectors_ID(self) -> FloatArray:
         """Unit vectors of the catalogue's items: the release's, else those of their texts; zeros for an item without, shape [I, D]."""
         known, given_JD = (self.taste.items, self.taste.vectors_ID) if self.taste else (self.query.items, self.query.vectors_ID)
         vectors_ID = np.zeros((len(self.catalogue), given_JD.shape[1]), dtype=np.float32)
-        place, is_there = self.catalogue.items.find(known.ids)
+        place, is_there = self.places(known)
         vectors_ID[place[is_there]] = unit_rows(given_JD)[is_there]
         return vectors_ID
 
@@ -138,6 +148,7 @@ class Snapshot:
             self.query.ask(vector, space_id=self.encoder.space.space_id)
         if self.taste is not None and len(self.taste.users):
             self.taste.model.score(np.zeros(1, dtype=np.int64))
+        _ = self.places(self.catalogue.items), self.places(self.query.items), self.places(self.interests.items)
         _ = self.facts, self.attributor, self.explainer, self.catalogue.values, self.items_by_title, self.interests_by_name
 
 

@@ -1,7 +1,6 @@
 """What is asked in `benchmarks.serving`, as bytes, each question over and over with other users, items or words."""
 
 import itertools
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,9 +35,9 @@ class Known:
         return cls(sorted(users), store.read(CONTRACTS["items"], day=day).column("item_id").to_pylist())
 
 
-def redis_values(known: Known, profiles: Sequence[Mapping[str, Any]]) -> Iterator[bytes]:
-    """Commands that put a user's profile, as JSON, under their id."""
-    return (redis_request(b"SET", user.encode(), _bytes(profile)) for user, profile in zip(known.users, profiles, strict=False))
+def redis_values(known: Known, profiles: Sequence[bytes]) -> Iterator[bytes]:
+    """Commands that put the first users' profiles under their ids."""
+    return (redis_request(b"SET", user.encode(), profile) for user, profile in zip(known.users, profiles, strict=False))
 
 
 def redis_gets(users: Sequence[str]) -> Iterator[bytes]:
@@ -107,7 +106,3 @@ def _features(users: Sequence[str]) -> bytes:
 def _hundreds(users: Sequence[str]) -> list[Sequence[str]]:
     """Overlapping hundreds, so that few users make many of them."""
     return [[users[(start + place) % len(users)] for place in range(NUM_ENTITIES)] for start in range(0, len(users), 7)]
-
-
-def _bytes(profile: Mapping[str, Any]) -> bytes:
-    return json.dumps(profile, ensure_ascii=False).encode()

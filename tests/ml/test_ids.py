@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.errors import UnknownIdError
@@ -15,6 +15,20 @@ def test_positions_and_take_are_inverse(ids: list[str]) -> None:
     vocabulary = Vocabulary("item", ids)
     assert vocabulary.ids.to_pylist() == sorted(set(ids), key=lambda text: text.encode())
     assert vocabulary.take(vocabulary.positions(ids)).to_pylist() == ids
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.text(max_size=3), max_size=5), st.sets(st.text(max_size=3), max_size=30))
+def test_a_few_ids_are_found_as_many_are(asked: list[str], ids: set[str]) -> None:
+    wanted = [*asked, *sorted(ids)[:2], None]
+    vocabulary = Vocabulary("item", [*ids, *(f"id{number}" for number in range(2000))])
+    assert len(wanted) * 200 < len(vocabulary), "few enough to be searched for one by one"
+    few, known = vocabulary.find(wanted)
+    # Repeated until a hash of the whole vocabulary is cheaper.
+    many, many_known = vocabulary.find(wanted * 2000)
+    assert few.tolist() == many[: len(wanted)].tolist()
+    assert known.tolist() == many_known[: len(wanted)].tolist()
+    assert [vocabulary.ids[place].as_py() for place in few[known]] == [one for one, is_known in zip(wanted, known, strict=True) if is_known]
 
 
 def test_unknown_ids_are_masked_or_raise() -> None:
