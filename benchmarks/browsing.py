@@ -83,7 +83,7 @@ def browser(*, width: int = 1200, height: int = 900, is_dark: bool = False) -> I
             driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
             # The page that a new window begins with is none of ours, nor is what it asked for.
             driver.get("about:blank")
-            driver.get_log("performance")
+            addresses_asked(driver)
             yield driver
         finally:
             driver.quit()
@@ -104,7 +104,7 @@ def settle(driver: Chrome) -> None:
 def addresses_asked(driver: Chrome) -> list[str]:
     """Every address the page has asked for since this was last looked at, in order."""
     found: list[str] = []
-    for entry in driver.get_log("performance"):
+    for entry in driver.get_log("performance"):  # type: ignore[no-untyped-call]
         message: dict[str, Any] = json.loads(entry["message"])["message"]
         if message["method"] == "Network.requestWillBeSent":
             found.append(message["params"]["request"]["url"])
