@@ -7,7 +7,7 @@ the service answers it. Processor time a question does not depend on what else t
 is told. Overload: five times the reachable rate for 20 seconds whatever becomes of it, once with no limit on a caller's rate and once with
 the limits as shipped (then at least twice what a caller may). Changed: from sending a dislike until a list without the item was received.
 
-INTEREST_GRAPH_HOME names a finished home of the sample, which is copied; without it one is made first.
+INTEREST_GRAPH_HOME may name a finished home of the sample, which is copied; else one is made first.
 
 python -m benchmarks.serving [--quick] [--json FILE]
 """
@@ -60,7 +60,7 @@ def main(options: Options) -> None:
         with served("serve", home, profile=NO_RATE_LIMIT) as server:
             ours = ask_ours(server, known, effort=effort)
             changed = changes(server, known, count=effort.changes)
-            reachable = max(float(str(row["most/s"] or row["answers/s"])) for row in ours if row["asked"] == "recommend: user")
+            reachable = max(float(str(row.get("most/s") or row["answers/s"])) for row in ours if row["asked"] == "recommend: user")
             crushed = [overload(server, known, rate=OVERLOAD_TIMES * reachable, limits="none on a caller")]
             told = ask_all(server.port, itertools.islice(questions.profiles(known), questions.NUM_ENTITIES))
         rows = with_redis(known, [answer.body for answer in told], effort=effort)

@@ -14,10 +14,13 @@ import yaml
 from benchmarks.program import PROGRAM, environment, run_program
 from benchmarks.publishing.servers import await_port, free_port, redis_server
 from feature_repo.publish import publish
+from ml.config import DatasetHome
 from ml.config.pipeline import FeatureStoreConfig
+from ml.contracts.outputs import RECOMMENDATIONS
 from orchestration.environment import read_environment
 from orchestration.scope import load_scope
 
+SAMPLE = "shop"
 # A start reads a release and the libraries behind it.
 START_SECONDS = 600
 
@@ -48,10 +51,10 @@ class Server:
 
 @contextmanager
 def finished_home(given: Path | None) -> Iterator[Path]:
-    """A copy of a finished home of the bundled sample, without what is online; without one `interest-graph run` makes it first."""
+    """A copy of a finished home of the bundled sample; where none is given that holds one, `interest-graph run` makes it first."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
-        if given is not None:
+        if given is not None and (DatasetHome(given, SAMPLE).tables / RECOMMENDATIONS.name).is_dir():
             shutil.copytree(given, home)
         else:
             finished = run_program("run", environ=environment(home))
