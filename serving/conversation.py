@@ -35,6 +35,8 @@ _NUMBERED = {
     "这个": 1, "那个": 1, "第一个": 1, "第二个": 2, "第三个": 3,
 }  # fmt: skip
 MOST_TURNS = 50
+# Of what was said, kept in the state; what a text is looked for by is longer than that only on its own turn.
+_MOST_CHARACTERS = 300
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Conversation:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that JSON holds."""
-        return {"said": [word.to_dict() for word in self.said]}
+        return {"said": [replace(word, name=word.name[:_MOST_CHARACTERS]).to_dict() for word in self.said]}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:

@@ -24,6 +24,8 @@ from serving.snapshot import Snapshot
 
 # What was shown before is in the cursor, so that no page repeats an item, whatever changed between pages.
 MOST_PAGED = 1000
+# What a cursor may hold of ids, in characters, however long ids are; and the items of an answer that a turn can point at.
+_MOST_PAGED_CHARACTERS, _MOST_POINTED_AT = 40_000, 20
 CURSOR_AGE, CONVERSATION_AGE = timedelta(hours=1), timedelta(hours=24)
 # Ids named in a note; the others are counted.
 _MOST_NAMED = 5
@@ -197,14 +199,15 @@ def _told(
 
 def _next_cursor(paged: Sequence[str], shown: Sequence[str], *, k: int, context: Context, signers: Signers) -> str | None:
     """None at the end: the list was short, or so much was paged through that nobody reads on."""
-    if len(shown) < k or len(paged) + len(shown) > MOST_PAGED:
+    so_far = [*paged, *shown]
+    if len(shown) < k or len(so_far) > MOST_PAGED or sum(map(len, so_far)) > _MOST_PAGED_CHARACTERS:
         return None
-    return signers.cursors.sign({"shown": [*paged, *shown]}, now=context.now)
+    return signers.cursors.sign({"shown": so_far}, now=context.now)
 
 
 def _next_conversation(conversation: Conversation, shown: Sequence[str], *, context: Context, signers: Signers) -> str:
     """All that was understood and what is shown now, which "the second one" will be about."""
-    return signers.conversations.sign(conversation.to_dict() | {"shown": list(shown)}, now=context.now)
+    return signers.conversations.sign(conversation.to_dict() | {"shown": list(shown[:_MOST_POINTED_AT])}, now=context.now)
 
 
 def _notes(snapshot: Snapshot, request: RecommendRequest) -> list[str]:

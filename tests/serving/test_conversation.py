@@ -100,3 +100,10 @@ def test_unwanted_texts_add_up_and_what_is_not_there_is_forgotten() -> None:
     assert talk.unwanted_texts == ("coffee", "tea")
     assert talk.text == "tents"
     assert len(talk.said) == 3
+
+
+def test_a_state_stays_small_whatever_was_said() -> None:
+    talk = Conversation()
+    for number in range(MOST_TURNS + 5):
+        talk = talk.then([Understood("less", "text", "", f"{number} " + "x" * 2000)])
+    assert len(str(talk.to_dict())) < 30_000
