@@ -149,8 +149,7 @@ def table(name: str, world: World, *, language: str) -> list[Row]:
 def found_Q(scores_QI: Scores, *, world: World) -> Scores:
     """1 where the item is among the first, shape [Q]; equal scores by item id."""
     listed_QK = np.argsort(-scores_QI, axis=1, kind="stable")[:, :NUM_SHOWN]
-    found: Scores = np.take_along_axis(world.relevant_QI, listed_QK, axis=1).any(axis=1).astype(np.float64)
-    return found
+    return np.asarray(np.take_along_axis(world.relevant_QI, listed_QK, axis=1).any(axis=1), dtype=np.float64)
 
 
 def bm25_scores(world: World, *, language: str) -> Scores:
