@@ -149,7 +149,9 @@ def table(name: str, world: World, *, language: str) -> list[Row]:
 def found_Q(scores_QI: Scores, *, world: World) -> Scores:
     """1 where the item is among the first, shape [Q]; equal scores by item id."""
     listed_QK = np.argsort(-scores_QI, axis=1, kind="stable")[:, :NUM_SHOWN]
-    return np.take_along_axis(world.relevant_QI, listed_QK, axis=1).any(axis=1).astype(np.float64)
+    is_among_QK = np.take_along_axis(world.relevant_QI, listed_QK, axis=1)
+    found: Scores = is_among_QK.max(axis=1).astype(np.float64)
+    return found
 
 
 def bm25_scores(world: World, *, language: str) -> Scores:
