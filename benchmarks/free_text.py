@@ -151,7 +151,8 @@ def table(name: str, world: World, *, language: str) -> list[Row]:
 def standard(scores_QI: Scores) -> Scores:
     """Of every question the scores less their mean, over their spread; 0 where all are equal."""
     spread_Q1 = scores_QI.std(axis=1, keepdims=True)
-    return (scores_QI - scores_QI.mean(axis=1, keepdims=True)) / np.where(spread_Q1 > 0, spread_Q1, 1.0)
+    found: Scores = (scores_QI - scores_QI.mean(axis=1, keepdims=True)) / np.where(spread_Q1 > 0, spread_Q1, 1.0)
+    return found
 
 
 def found_Q(scores_QI: Scores, *, world: World) -> Scores:
