@@ -117,13 +117,14 @@ def ladder(server: Server, name: str, asked: str, requests: Iterator[bytes], *, 
     asyncio.run(ask_in_turn(asking, clients=1, seconds=effort.seconds / 4))
     rows: list[dict[str, Any]] = []
     rates: list[float] = []
+    is_climbing = True
     for clients in CLIENTS:
-        is_climbing = len(rates) == CLIENTS.index(clients)
         if not is_climbing and clients not in ALWAYS:
             continue
         used = server.cpu_seconds
         met = asyncio.run(ask_in_turn(asking, clients=clients, seconds=effort.seconds, at_least=effort.answers))
-        if is_climbing and met.milliseconds(0.99) < LIMIT_MS:
+        is_climbing = met.milliseconds(0.99) < LIMIT_MS
+        if is_climbing:
             rates.append(met.rate)
         if clients in ALWAYS:
             rows.append({"server": name, "asked": asked, "clients": clients, **row_of(met, server_cpu=server.cpu_seconds - used)})

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from anyio import to_thread
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
@@ -120,6 +121,8 @@ def service_app(service: Service, *, served: Served) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # Threads that compute take the interpreter from the loop: with many of them refusals come late, and so does everything.
+        to_thread.current_default_thread_limiter().total_tokens = served.config.serving.threads
         follower = threading.Thread(
             target=service.live.follow, kwargs={"every": POINTER_LOOKED_AT_EVERY, "stop": stop}, name="live", daemon=True
         )

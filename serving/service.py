@@ -46,14 +46,14 @@ class Service:
         return found
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:
     return cast("Service", request.app.state.service)
 
 
 TheService = Annotated[Service, Depends(_service)]
 
 
-def _snapshot(request: Request, service: TheService) -> Snapshot:
+async def _snapshot(request: Request, service: TheService) -> Snapshot:
     return service.snapshot(request)
 
 

@@ -41,6 +41,11 @@ class Connection:
         """Raises `OSError` where nobody listens."""
         return cls(*await asyncio.open_connection("127.0.0.1", port), read)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the other side has not ended it; servers end connections that rest."""
+        return not self._reader.at_eof()
+
     async def ask(self, request: bytes) -> Answer:
         """Raises `OSError` or `EOFError` for a connection that ends before the answer does."""
         self._writer.write(request)

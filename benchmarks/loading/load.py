@@ -125,8 +125,11 @@ async def _ask_once(asking: Asking, idle: list[Connection], met: Met, *, since: 
 
 async def _open(idle: list[Connection], asking: Asking) -> Connection | None:
     """An idle connection where there is one, else a new one; None where none is let in."""
-    if idle:
-        return idle.pop()
+    while idle:
+        connection = idle.pop()
+        if connection.is_open:
+            return connection
+        connection.close()
     try:
         return await Connection.open(asking.port, asking.read)
     except OSError:

@@ -1,4 +1,4 @@
-"""Whether the service lives, whether it can answer, and what it counts."""
+"""Whether the service lives, whether it can answer, and what it counts: told by the event loop, however busy the threads are."""
 
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
@@ -11,13 +11,13 @@ router = APIRouter()
 
 
 @router.get("/healthz")
-def healthz() -> dict[str, str]:
+async def healthz() -> dict[str, str]:
     """The process answers."""
     return {"status": "ok"}
 
 
 @router.get("/readyz", responses=documented(503))
-def readyz(service: TheService) -> dict[str, str | bool | None]:
+async def readyz(service: TheService) -> dict[str, str | bool | None]:
     """A release is in memory; `problem` says why the next one could not be read, if so."""
     found = service.live.current
     if found is None:
@@ -27,6 +27,6 @@ def readyz(service: TheService) -> dict[str, str | bool | None]:
 
 
 @router.get("/metrics", response_class=PlainTextResponse, responses=documented(*GUARDED))
-def metrics(service: TheService) -> Response:
+async def metrics(service: TheService) -> Response:
     """Prometheus' text format."""
     return Response(service.metrics.render(), media_type=CONTENT_TYPE)

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from benchmarks.asking.catalogues import Catalogue
-from benchmarks.free_text import SETS, bm25_scores, by_sentences, by_words, drawn, found_Q, halved, words
+from benchmarks.free_text import SETS, bm25_scores, by_sentences, by_words, drawn, found_Q, halved, standard, words
 from benchmarks.knowledge import as_items
 from ml.contracts.behaviour import ITEMS, RAW_KNOWLEDGE
 
@@ -71,6 +71,10 @@ def test_bm25_ranks_by_words() -> None:
     assert not scores[2].any()
     assert words("Über 露营帐篷, x_1", language="en") == ["über", "露营帐篷", "x", "1"]
     assert words("露营帐篷很好", language="zh") == ["露营", "帐篷", "很", "好"]
+
+
+def test_standard_scores() -> None:
+    assert standard(np.array([[1.0, 3.0], [5.0, 5.0]])).tolist() == [[-1.0, 1.0], [0.0, 0.0]]
 
 
 def test_found_is_among_the_first_ten_and_ties_go_by_id() -> None:

@@ -13,7 +13,7 @@ from benchmarks.serving import against_redis
 
 
 @asynccontextmanager
-async def server(answer):
+async def server(answer, *, rest_seconds=60):
     """Answers every HTTP request with what `answer` gives for its number: bytes, or None to hang up."""
     numbers, most_open, opened = itertools.count(), [0], set()
 
@@ -22,13 +22,13 @@ async def server(answer):
         most_open[0] = max(most_open[0], len(opened))
         try:
             while True:
-                head = await reader.readuntil(b"\r\n\r\n")
+                head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), rest_seconds)
                 await reader.readexactly(int(head.split(b"content-length: ")[1].split(b"\r\n")[0]))
                 found = await answer(next(numbers))
                 if found is None:
                     return
                 writer.write(found)
-        except EOFError:
+        except (EOFError, TimeoutError):
             return
         finally:
             opened.discard(writer)
@@ -108,6 +108,17 @@ def test_arrivals_wait_for_nobody_and_are_timed_from_when_they_were_due() -> Non
     assert most_open <= 20
     assert len(met.seconds) == 50 - met.statuses[NOT_SENT] >= 20
     assert min(met.seconds) >= 0.3
+
+
+def test_a_connection_that_was_ended_while_it_rested_is_no_failure() -> None:
+    async def answer(number):
+        return said(200)
+
+    async def run():
+        async with server(answer, rest_seconds=0.02) as (port, _):
+            return await ask_at_rate(asking(port), rate=5, seconds=1, most_open=5)
+
+    assert asyncio.run(run()).statuses == {"200": 5}
 
 
 def test_nobody_who_listens_is_no_answer() -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow.compute as pc
 import pytest
 import schemathesis
+from anyio import to_thread
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
@@ -297,6 +298,13 @@ def test_requests_that_are_none_say_what_is_wrong(client) -> None:
     assert client.post("/v1/recommend", content=b"{").status_code == 422
     assert client.get("/v1/nothing").status_code == 404
     assert "this service gives 100 items at once" in client.post("/v1/recommend", json={"k": 101}).json()["detail"]
+
+
+def test_no_more_is_computed_at_once_than_there_are_threads_for(client, scope) -> None:
+    async def number() -> float:
+        return to_thread.current_default_thread_limiter().total_tokens
+
+    assert client.portal.call(number) == scope.config.serving.threads
 
 
 def test_metrics_count_rungs_and_hold_no_personal_data(client, ask, users) -> None:
