@@ -13,7 +13,7 @@ class ServingConfig(Section):
     requests_per_second: PositiveFloat = Field(200.0, description="requests a second that a key, or an address without one, may make")
     burst: PositiveInt = Field(400, description="requests that one of them may make at once after a rest")
     max_callers: PositiveInt = Field(10_000, description="keys, and addresses, whose requests are counted at the same time")
-    max_in_flight: PositiveInt = Field(64, description="requests worked on at once; the next one is refused with 503")
+    max_in_flight: PositiveInt = Field(16, description="requests worked on at once; the next one is refused with 503")
     threads: PositiveInt = Field(2, description="requests computed at once, best the number of cores; the others in flight wait their turn")
     max_connections: PositiveInt = Field(512, description="open connections; the next one is refused with 503")
     max_body_bytes: PositiveInt = Field(262_144, description="bytes of a request's body; a larger one is refused with 413")
