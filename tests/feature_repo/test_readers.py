@@ -139,7 +139,9 @@ def test_the_server_says_which_release_answered_and_how_old_it_is(world, config,
     assert said(answer) == expected | {"age-seconds": str(7 * 86400 + 1), "stale": "true"}
     assert found["interest_names"]["values"] == [["tea"]]
     # Errors too say whose they are.
-    assert said(server.post("/push", json={}))["release"] == "r1"
+    unknown = server.post("/get-online-features", json={"feature_service": "nothing", "entities": {"user_id": ["ann"]}})
+    assert unknown.status_code >= 400
+    assert said(unknown)["release"] == "r1"
 
 
 def test_a_server_that_refuses_stale_rows_answers_null(world, config, client, at):
