@@ -68,7 +68,7 @@ def print_report(found: dict[str, Any]) -> None:
         CONSOLE.print(f"  {name:<14} {place}", soft_wrap=True)
     CONSOLE.print("\n[bold]what next[/bold]")
     CONSOLE.print("  make dev                              Dagster's UI on http://127.0.0.1:3000: assets, runs, backfills")
-    CONSOLE.print("  make serve                            look-ups over HTTP on http://127.0.0.1:6566")
+    CONSOLE.print("  make serve                            recommendations over HTTP, with a page to try them, on http://127.0.0.1:8000")
     CONSOLE.print(
         f'  .venv/bin/interest-graph recommend {found["options"]} --query "..."   free text; --help shows every command', soft_wrap=True
     )
