@@ -7,7 +7,7 @@ and takes over in one assignment; if it cannot be read, the old one stays and th
 import logging
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from feature_repo.generations import Generation
 from ml.errors import InterestGraphError
@@ -28,7 +28,6 @@ class Live:
         self._failed: str | None = None
         self._alone = threading.Lock()
         self.problem: str | None = None
-        self.since: datetime | None = None
 
     @property
     def current(self) -> Snapshot | None:
@@ -52,13 +51,12 @@ class Live:
                 self._failed = generation.generation_id
                 snapshot = self._load(generation)
                 snapshot.warm()
-            except InterestGraphError as error:
-                self.problem = str(error)
-                log.error("the live generation cannot be read: %s", error)
+                self._on_change(snapshot)
+            except Exception as error:  # noqa: BLE001  (whatever it is, the old release goes on answering, and the pointer is still followed)
+                self.problem = str(error) if isinstance(error, InterestGraphError) else f"{type(error).__name__}: {error}"
+                log.error("the live generation cannot be read: %s", self.problem)
                 return False
-            self._on_change(snapshot)
             self._current, self._generation_id, self._failed, self.problem = snapshot, generation.generation_id, None, None
-            self.since = datetime.now(UTC)
             return True
 
     def retry(self) -> bool:

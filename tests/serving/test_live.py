@@ -56,6 +56,22 @@ def test_a_generation_that_cannot_be_read_leaves_the_old_one_and_says_why(pointe
     assert (live.current.name, live.problem) == ("g2", None)
 
 
+def test_an_error_of_any_kind_leaves_the_old_one_and_the_pointer_is_still_followed(pointer) -> None:
+    live = Live(find=pointer.find, load=pointer.load)
+    live.refresh()
+    quick = live._load
+
+    def failing(_):
+        raise OSError("disk gone")
+
+    live._load, pointer.names = failing, "g2"
+    assert not live.refresh()
+    assert (live.current.name, live.problem) == ("g1", "OSError: disk gone")
+    live._load, pointer.names = quick, "g3"
+    assert live.refresh()
+    assert live.current.name == "g3"
+
+
 def test_the_way_back_is_followed_too(pointer) -> None:
     live = Live(find=pointer.find, load=pointer.load)
     live.refresh()
