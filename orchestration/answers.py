@@ -11,11 +11,8 @@ import pyarrow.compute as pc
 
 from ml.contracts import CONTRACTS
 from ml.errors import MissingTableError, UnknownIdError
-from ml.graph.table import graph_from_table
-from ml.ids import Vocabulary
 from ml.ranking.names import Names
 from ml.ranking.query import Knowledge, answer_query
-from ml.ranking.question_graph import build_question_graph
 from orchestration.encoders import encoder_of_day
 from orchestration.scope import Scope
 
@@ -109,14 +106,8 @@ def _knowledge(scope: Scope, *, day: date) -> Knowledge:
     edges, embeddings, points, triples, items = (
         read_table(scope, name, day=day) for name in ("interest_graph", "item_embeddings", "interest_points", "knowledge_graph", "items")
     )
-    edges = edges.filter(pc.and_(pc.not_equal(edges.column("source_type"), "user"), pc.not_equal(edges.column("target_type"), "user")))
-    graph = build_question_graph(
-        graph_from_table(edges, vocabularies={"item": Vocabulary("item", embeddings.column("item_id"))}),
-        item_embeddings=embeddings,
-        interest_points=points,
-        names=Names.from_tables(items=items, interest_points=points, knowledge_graph=triples),
-    )
-    return Knowledge(graph, scope.config.question)
+    names = Names.from_tables(items=items, interest_points=points, knowledge_graph=triples)
+    return Knowledge.of(edges, item_embeddings=embeddings, interest_points=points, names=names, config=scope.config.question)
 
 
 def similar(scope: Scope, *, kind: str, identifier: str, k: int, day: date | None) -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 Shapes: I items of the catalogue.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +18,7 @@ POOL_TIMES, POOL_LEAST = 5, 100
 
 @dataclass(frozen=True)
 class Candidates:
-    """The best items of one rung, best first, and their scores in [-1, 1]; equal scores by popularity, then by id."""
+    """The best items of one rung, best first; equal scores by popularity, then by id."""
 
     scored: Scored
     items: IntArray
@@ -28,11 +27,6 @@ class Candidates:
     def rung(self) -> RungName:
         """Which rung they are of."""
         return self.scored.rung
-
-    @property
-    def scores(self) -> Sequence[float]:
-        """Their scores."""
-        return [float(score) for score in self.scored.score_I[self.items]]
 
 
 def find_candidates(snapshot: Snapshot, asked: Asked, *, k: int) -> list[Candidates]:

@@ -32,7 +32,6 @@ class Catalogue:
     category_I: Values
     tags_I: tuple[Values, ...]
     attributes_I: tuple[Mapping[str, Values], ...]
-    created_I: pa.Array
     popularity_I: FloatArray
 
     @classmethod
@@ -46,7 +45,6 @@ class Catalogue:
             category_I=tuple(category or "" for category in items.column("category").to_pylist()),
             tags_I=tuple(tuple(tags or ()) for tags in items.column("tags").to_pylist()),
             attributes_I=tuple(_attributes(given) for given in items.column("attributes").to_pylist()),
-            created_I=items.column("created_at").combine_chunks(),
             popularity_I=_popularity(item_features, order=vocabulary),
         )
 

@@ -27,12 +27,11 @@ from ml.ranking.explain import Explainer
 from ml.ranking.item_facts import ItemFacts
 from ml.ranking.names import Names
 from ml.ranking.query import Knowledge, QueryIndex
-from ml.ranking.question_graph import build_question_graph
 from ml.ranking.rungs import Rung, interest_rung
 from ml.ranking.wording import Language
 from ml.text.encoder import Encoder
 from ml.training.releases import ReleaseStore
-from ml.training.releasing import NO_RELEASE, id_in_force, released_model
+from ml.training.releasing import id_in_force, released_model
 from ml.unit_rows import unit_rows
 from serving.catalogue import Catalogue
 from serving.taste import Taste
@@ -195,7 +194,7 @@ def load_snapshot(
         )
     }
     decisions = read["release_decisions"]
-    release = released_model(decisions, releases=ReleaseStore(releases)) if id_in_force(decisions) != NO_RELEASE else None
+    release = released_model(decisions, releases=ReleaseStore(releases))
     names = Names.from_tables(items=read["items"], interest_points=read["interest_points"], knowledge_graph=read["knowledge_graph"])
     return Snapshot(
         release_id=id_in_force(decisions),
@@ -223,19 +222,15 @@ def load_snapshot(
 
 
 def _query_index(read: dict[str, pa.Table], *, names: Names, config: PipelineConfig) -> QueryIndex:
-    """Questions pass over the day's graph without its users."""
     knowledge = None
     if config.question.graph_weight > 0:
-        edges = read["interest_graph"]
-        edges = edges.filter(pc.and_(pc.not_equal(edges.column("source_type"), "user"), pc.not_equal(edges.column("target_type"), "user")))
-        embedded = Vocabulary("item", read["item_embeddings"].column("item_id"))
-        graph = build_question_graph(
-            graph_from_table(edges, vocabularies={"item": embedded}),
+        knowledge = Knowledge.of(
+            read["interest_graph"],
             item_embeddings=read["item_embeddings"],
             interest_points=read["interest_points"],
             names=names,
+            config=config.question,
         )
-        knowledge = Knowledge(graph, config.question)
     return QueryIndex.of(
         item_embeddings=read["item_embeddings"],
         interest_points=read["interest_points"],

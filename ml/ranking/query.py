@@ -9,14 +9,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import scipy.sparse as sp
 
 from ml.config.pipeline import QuestionConfig
 from ml.contracts.spaces import require_same_space, space_of
 from ml.contracts.vectors import vectors_to_matrix
+from ml.graph.table import graph_from_table
 from ml.ids import FloatArray, IntArray, Vocabulary
 from ml.ranking.matching import Matches, Points, cosines, match_interests, named_share
-from ml.ranking.question_graph import Passed, QuestionGraph, pass_question
+from ml.ranking.names import Names
+from ml.ranking.question_graph import Passed, QuestionGraph, build_question_graph, pass_question
 from ml.ranking.question_paths import Explained, explain_question
 from ml.ranking.wording import Language, fill, is_chinese
 from ml.top_n import top_n
@@ -31,6 +34,16 @@ class Knowledge:
 
     graph: QuestionGraph
     config: QuestionConfig
+
+    @classmethod
+    def of(
+        cls, interest_graph: pa.Table, *, item_embeddings: pa.Table, interest_points: pa.Table, names: Names, config: QuestionConfig
+    ) -> "Knowledge":
+        """A day's graph from its tables, without its users, over the items that have embeddings."""
+        is_of_user = pc.or_(pc.equal(interest_graph.column("source_type"), "user"), pc.equal(interest_graph.column("target_type"), "user"))
+        embedded = Vocabulary("item", item_embeddings.column("item_id"))
+        graph = graph_from_table(interest_graph.filter(pc.invert(is_of_user)), vocabularies={"item": embedded})
+        return cls(build_question_graph(graph, item_embeddings=item_embeddings, interest_points=interest_points, names=names), config)
 
 
 @dataclass(frozen=True)
