@@ -14,7 +14,10 @@ import pyarrow as pa
 
 from ml.config.pipeline import MonitoringConfig
 
-MEND = "mend or complete the landing files and run the day again; if it is right so, run it again with the tag interest_graph/accept=true"
+MEND = (
+    "mend or complete the landing files and run the day again; "
+    "if it is right so, run it again with --accept (in Dagster: the tag interest_graph/accept=true)"
+)
 
 
 @dataclass(frozen=True)

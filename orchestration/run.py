@@ -149,6 +149,13 @@ def _failure(result: dg.ExecuteInProcessResult, *, scope: Scope) -> InterestGrap
     error = failed.step_failure_data.error
     if is_disk_full(error, home=scope.home.root):
         return DiskFullError(scope.home.root, during=f"step {failed.step_key}")
+    stopped_by = [
+        found.description
+        for found in result.get_asset_check_evaluations()
+        if found.blocking and not found.passed and found.severity == dg.AssetCheckSeverity.ERROR and found.description
+    ]
+    if stopped_by:
+        return RunFailedError(str(failed.step_key), " ".join(stopped_by))
     cause = error.cause or error if error else None
     if cause and "ExecutionInterrupted" in cause.message:
         return RunFailedError(str(failed.step_key), "it was interrupted; what is finished stays, run the same again to go on")

@@ -1,7 +1,9 @@
 """The main job as a user meets it: run, look up, run again."""
 
 import json
+import re
 from dataclasses import replace
+from datetime import timedelta
 
 import pyarrow.parquet as pq
 
@@ -75,6 +77,18 @@ def test_who_only_searched_has_a_profile_and_reasons(finished_world) -> None:
     assert profile["recent_interest_names"] == profile["interest_names"]
     assert {row["rung"] for row in rows["recommendations"]} == {"interest"}
     assert any(row["path"][:2] == [f"user:{SEARCHER}", "has_interest"] for row in rows["recommendations"])
+
+
+def test_a_day_of_nothing_but_feedback_is_stopped_in_words(finished_world, command, tmp_path) -> None:
+    world = finished_world.copied(tmp_path / "home")
+    day, log = world.last + timedelta(days=1), world.scope().home.feedback
+    log.mkdir(parents=True, exist_ok=True)
+    said = {"event_id": "one", "user_id": SEARCHER, "item_id": "i00001", "event_type": "like", "event_at": f"{day}T05:00:00Z"}
+    (log / "segment.jsonl").write_text(json.dumps(said | {"value": None, "text": None, "session_id": None}) + "\n")
+    done = command(world, "run")
+    assert done.returncode == 1
+    assert re.search(rf"raw_events: 1 rows on {day}, usually [\d,]+", done.stderr), done.stderr
+    assert "--accept" in done.stderr
 
 
 def test_look_ups_answer_for_known_and_unknown_users(finished_world, command) -> None:

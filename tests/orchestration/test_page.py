@@ -1,6 +1,5 @@
 """The page as people use it: `interest-graph serve` over a finished world, looked at in a real Chromium."""
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -91,11 +90,7 @@ class Shown:
 @pytest.fixture(scope="module")
 def shown(finished_world, tmp_path_factory) -> Shown:
     """A copy, for feedback, keys, a title and two more days of profiles shall trouble no other test."""
-    home = tmp_path_factory.mktemp("page") / "home"
-    shutil.copytree(finished_world.home, home)
-    for path in home.rglob("feature_store.yaml"):
-        path.write_text(path.read_text().replace(str(finished_world.home), str(home)))
-    world = finished_world.elsewhere(home)
+    world = finished_world.copied(tmp_path_factory.mktemp("page") / "home")
     store, last = world.scope().store, world.last
     best = store.read(CONTRACTS["recommendations"], day=last).filter(pc.field("rank") == 1).sort_by("user_id")
     odd_item = best.column("item_id")[0].as_py()

@@ -27,7 +27,7 @@ from ml.ranking.paths import path_exists
 from orchestration.encoders import encoder_of_day
 from serving.app import RULES, Served, build_service, service_app
 
-from .conftest import SEARCHER
+from .conftest import SEARCHER, World
 
 
 class Clock:
@@ -41,13 +41,19 @@ class Clock:
 
 
 @pytest.fixture(scope="module")
-def scope(finished_world):
-    return finished_world.scope()
+def world(finished_world, tmp_path_factory) -> World:
+    """A copy, for feedback is an event of the next run."""
+    return finished_world.copied(tmp_path_factory.mktemp("service") / "home")
 
 
 @pytest.fixture(scope="module")
-def clock(finished_world) -> Clock:
-    return Clock(datetime.combine(finished_world.last, datetime.min.time(), UTC) + timedelta(days=1, hours=3))
+def scope(world):
+    return world.scope()
+
+
+@pytest.fixture(scope="module")
+def clock(world) -> Clock:
+    return Clock(datetime.combine(world.last, datetime.min.time(), UTC) + timedelta(days=1, hours=3))
 
 
 def served_of(scope) -> Served:
@@ -97,9 +103,9 @@ def feedback(client, answer, *, item, kind, user, key, expected=200, **more):
     return found.json()
 
 
-def test_it_is_ready_and_says_which_release_answers(client, service, ask, finished_world) -> None:
+def test_it_is_ready_and_says_which_release_answers(client, service, ask, world) -> None:
     ready = client.get("/readyz").json()
-    assert (ready["status"], ready["day"]) == ("ready", finished_world.last.isoformat())
+    assert (ready["status"], ready["day"]) == ("ready", world.last.isoformat())
     answer = ask()
     assert answer["release"] == service.live.current.release_id == ready["release"]
     assert (answer["age_seconds"], answer["is_stale"]) == (3 * 3600, False)
@@ -126,9 +132,9 @@ def test_nothing_is_an_error_and_the_rung_is_named(ask, request_, rung) -> None:
     assert scores == sorted(scores, reverse=True)
 
 
-def test_a_known_user_is_answered_by_the_release_itself(ask, users, finished_world) -> None:
-    store = finished_world.scope().store
-    listed = store.read(CONTRACTS["recommendations"], day=finished_world.last)
+def test_a_known_user_is_answered_by_the_release_itself(ask, users, world) -> None:
+    store = world.scope().store
+    listed = store.read(CONTRACTS["recommendations"], day=world.last)
     for user in users[:5]:
         answer = ask(user_id=user)
         assert answer["rung"] == "personal"
@@ -269,14 +275,14 @@ def test_the_same_request_has_the_same_answer(ask, users) -> None:
     assert any("variety" in note for item in first["items"] for note in item["moved"])
 
 
-def test_look_ups(client, users, service, finished_world) -> None:
+def test_look_ups(client, users, service, world) -> None:
     user = users[0]
     profile = client.get(f"/v1/users/{user}/profile").json()
     assert profile["is_found"]
     assert profile["features"]["interest_names"]
     assert "embedding" not in profile["features"]
     history = client.get(f"/v1/users/{user}/history").json()["similar"]
-    assert history[-1]["day"] == finished_world.last.isoformat()
+    assert history[-1]["day"] == world.last.isoformat()
     assert [one["name"] for one in history[-1]["interests"]] == profile["features"]["interest_names"]
     assert client.get("/v1/users/nobody/profile").json()["is_found"] is False
     assert client.get("/v1/users/nobody/similar").json()["similar"] == []
