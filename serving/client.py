@@ -14,7 +14,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel
 
-from serving.schemas import FeedbackAnswer, Found, InterestAnswer, RecommendAnswer, RecommendRequest, Similar
+from serving.schemas import FeedbackAnswer, Found, History, InterestAnswer, RecommendAnswer, RecommendRequest, Similar
 
 FeatureService = Literal["user_profile", "item_profile", "recommendations"]
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -60,6 +60,10 @@ class Client:
     def profile(self, user_id: str) -> Found:
         """A user's named interests and activity."""
         return self._got(f"/v1/users/{_in_path(user_id)}/profile", Found)
+
+    def history(self, user_id: str, *, days: int = 14) -> History:
+        """A user's strongest interests on each of the last days that were computed, oldest first."""
+        return self._got(f"/v1/users/{_in_path(user_id)}/history?days={days}", History)
 
     def item(self, item_id: str) -> Found:
         """An item's features."""

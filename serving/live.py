@@ -6,6 +6,7 @@ and takes over in one assignment; if it cannot be read, the old one stays and th
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -16,16 +17,26 @@ from serving.snapshot import Snapshot
 log = logging.getLogger(__name__)
 
 Load = Callable[[Generation], Snapshot]
+# Whatever stood in the way may have gone: a full memory, a disk that hung. A torn release shall not keep the processor busy.
+RETRY_AFTER = timedelta(minutes=1)
 
 
 class Live:
     """Follows the pointer to the live generation; `find` reads it, `load` makes a snapshot of what it names."""
 
-    def __init__(self, *, find: Callable[[], Generation], load: Load, on_change: Callable[[Snapshot], None] = lambda _: None) -> None:
-        self._find, self._load, self._on_change = find, load, on_change
+    def __init__(
+        self,
+        *,
+        find: Callable[[], Generation],
+        load: Load,
+        on_change: Callable[[Snapshot], None] = lambda _: None,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._find, self._load, self._on_change, self._seconds = find, load, on_change, seconds
         self._current: Snapshot | None = None
         self._generation_id: str | None = None
-        self._failed: str | None = None
+        # The generation that could not be read, and when it may be tried again.
+        self._failed: tuple[str, float] | None = None
         self._alone = threading.Lock()
         self.problem: str | None = None
 
@@ -37,8 +48,8 @@ class Live:
     def refresh(self) -> bool:
         """Take over what the pointer names, if that is another generation; whether it was.
 
-        Whatever stands in the way is in `problem`, and the old snapshot stays; a generation that could not be read is tried again only
-        when asked by `retry`, so that a broken one does not keep the processor busy.
+        Whatever stands in the way is in `problem`, and the old snapshot stays; a generation that could not be read is tried again after
+        `RETRY_AFTER`.
         """
         with self._alone:
             try:
@@ -46,9 +57,9 @@ class Live:
                 if generation.generation_id == self._generation_id:
                     self._failed = self.problem = None
                     return False
-                if generation.generation_id == self._failed:
+                if self._failed is not None and self._failed[0] == generation.generation_id and self._seconds() < self._failed[1]:
                     return False
-                self._failed = generation.generation_id
+                self._failed = (generation.generation_id, self._seconds() + RETRY_AFTER.total_seconds())
                 snapshot = self._load(generation)
                 snapshot.warm()
                 self._on_change(snapshot)
@@ -58,11 +69,6 @@ class Live:
                 return False
             self._current, self._generation_id, self._failed, self.problem = snapshot, generation.generation_id, None, None
             return True
-
-    def retry(self) -> bool:
-        """As `refresh`, also of a generation that could not be read before."""
-        self._failed = None
-        return self.refresh()
 
     def follow(self, *, every: timedelta, stop: threading.Event) -> None:
         """Refresh until `stop`; the pointer is one small file, so often is cheap."""

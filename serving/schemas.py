@@ -1,6 +1,6 @@
 """What clients send and get, as types: the OpenAPI description is made from these."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -103,6 +103,20 @@ class Similar(ReleaseInfo):
 
     id: str
     similar: list[dict[str, Any]]
+
+
+class InterestsOfDay(BaseModel):
+    """What a user was most interested in at the end of one day, strongest first: names and weights."""
+
+    day: date
+    interests: list[dict[str, Any]]
+
+
+class History(ReleaseInfo):
+    """How a user's interests came to be, oldest day first."""
+
+    id: str
+    days: list[InterestsOfDay]
 
 
 class InterestAnswer(ReleaseInfo):

@@ -70,12 +70,6 @@ def named_share(matches: Matches, *, about_IT: sp.csr_array) -> FloatArray:
     return share_I
 
 
-def is_named(name: str, *, text: str) -> bool:
-    """Whether `text` holds `name`, letter case aside: as whole words, or anywhere for names in Chinese characters."""
-    key = name_key(name)
-    return bool(key) and key in searched(text)
-
-
 def name_key(name: str) -> str:
     """What is looked for in a `searched` text; empty for a name without a letter or digit."""
     if _HAN.search(name):

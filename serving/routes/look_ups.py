@@ -3,17 +3,18 @@
 Ids may hold slashes, so they are paths; a longer route stands before the shorter one that would take it for an id.
 """
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated, Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from fastapi import APIRouter, Path, Query
 
+from feature_repo.lookup import Service as Feature
 from ml.errors import UnknownIdError
 from serving.problems import GUARDED, Problem, Refused, documented
 from serving.recommending import release_info
-from serving.schemas import MAX_K, Found, InterestAnswer, Similar
+from serving.schemas import MAX_K, Found, History, InterestAnswer, InterestsOfDay, Similar
 from serving.service import Service, TheService, TheSnapshot
 from serving.snapshot import Snapshot
 
@@ -27,18 +28,18 @@ _HIDDEN = frozenset({"embedding", "release_id"})
 
 
 @router.get("/users/{user_id:path}/profile")
-def profile(user_id: AnId, service: TheService) -> Found:
+def profile(user_id: AnId, service: TheService, snapshot: TheSnapshot) -> Found:
     """Named interests and activity; somebody unknown is found not, and no error."""
-    return _found(service, "user_profile", service.border.inward(user_id), shown_id=user_id)
+    return _found(service, snapshot, kind="user_profile", inside=service.border.inward(user_id), shown_id=user_id)
 
 
 @router.get("/users/{user_id:path}/history")
-def history(user_id: AnId, service: TheService, snapshot: TheSnapshot, days: Annotated[int, Query(ge=1, le=MOST_DAYS)] = 14) -> Similar:
+def history(user_id: AnId, service: TheService, snapshot: TheSnapshot, days: Annotated[int, Query(ge=1, le=MOST_DAYS)] = 14) -> History:
     """The strongest interests on each of the last days that were computed, oldest first."""
     inside = service.border.inward(user_id)
     last = [day for day in service.tables.days("user_profiles") if snapshot.day - timedelta(days=days) < day <= snapshot.day]
-    rows = [{"day": day.isoformat(), "interests": _interests(service, inside, day=day)} for day in last]
-    return Similar(**release_info(snapshot, now=service.now()), id=user_id, similar=rows)
+    told = [InterestsOfDay(day=day, interests=_interests(service, inside, day=day)) for day in last]
+    return History(**release_info(snapshot, now=service.now()), id=user_id, days=told)
 
 
 @router.get("/users/{user_id:path}/similar")
@@ -60,9 +61,9 @@ def similar_items(item_id: AnId, service: TheService, snapshot: TheSnapshot, k: 
 
 
 @router.get("/items/{item_id:path}")
-def item(item_id: AnId, service: TheService) -> Found:
+def item(item_id: AnId, service: TheService, snapshot: TheSnapshot) -> Found:
     """Title, category, named interests, popularity."""
-    return _found(service, "item_profile", item_id, shown_id=item_id)
+    return _found(service, snapshot, kind="item_profile", inside=item_id, shown_id=item_id)
 
 
 @router.get("/interests/{interest_id:path}")
@@ -74,22 +75,23 @@ def interest(interest_id: AnId, service: TheService, snapshot: TheSnapshot, k: K
         raise Refused(Problem(404, "unknown-interest", f"{error}; the profile of a user names interests that exist")) from error
 
 
-def _found(service: Service, kind: Any, inside: str, *, shown_id: str) -> Found:
+def _found(service: Service, snapshot: Snapshot, *, kind: Feature, inside: str, shown_id: str) -> Found:
     found = service.lookup.get(kind, inside, now=service.now())
-    features = {name: value for name, value in found.features.items() if name not in _HIDDEN}
-    as_of = found.as_of or service.now()
+    if not found.is_found or found.as_of is None:
+        # That nobody is known by that id is the live release's word.
+        return Found(**release_info(snapshot, now=service.now()), id=shown_id, is_found=False, features={})
     return Found(
         id=shown_id,
-        is_found=found.is_found,
-        features=features if found.is_found else {},
-        release=str(found.features.get("release_id") or ""),
-        as_of=as_of,
-        age_seconds=(service.now() - as_of).total_seconds(),
+        is_found=True,
+        features={name: value for name, value in found.features.items() if name not in _HIDDEN},
+        release=str(found.features["release_id"]),
+        as_of=found.as_of,
+        age_seconds=(service.now() - found.as_of).total_seconds(),
         is_stale=found.is_stale,
     )
 
 
-def _interests(service: Service, inside: str, *, day: Any) -> list[dict[str, Any]]:
+def _interests(service: Service, inside: str, *, day: date) -> list[dict[str, Any]]:
     """Names and weights on one day, strongest first; reads that day's file."""
     columns = ["user_id", "interest_names", "interest_weights"]
     rows = pq.read_table(service.tables.path("user_profiles", day), columns=columns, filters=pc.field("user_id") == inside).to_pylist()

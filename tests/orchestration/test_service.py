@@ -281,10 +281,11 @@ def test_look_ups(client, users, service, world) -> None:
     assert profile["is_found"]
     assert profile["features"]["interest_names"]
     assert "embedding" not in profile["features"]
-    history = client.get(f"/v1/users/{user}/history").json()["similar"]
+    history = client.get(f"/v1/users/{user}/history").json()["days"]
     assert history[-1]["day"] == world.last.isoformat()
     assert [one["name"] for one in history[-1]["interests"]] == profile["features"]["interest_names"]
-    assert client.get("/v1/users/nobody/profile").json()["is_found"] is False
+    nobody = client.get("/v1/users/nobody/profile").json()
+    assert (nobody["is_found"], nobody["release"], nobody["as_of"]) == (False, profile["release"], profile["as_of"])
     assert client.get("/v1/users/nobody/similar").json()["similar"] == []
     assert len(client.get(f"/v1/users/{user}/similar", params={"k": 3}).json()["similar"]) == 3
     item = service.live.current.catalogue.items.ids[0].as_py()

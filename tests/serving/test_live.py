@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from ml.errors import ReleaseError
-from serving.live import Live
+from serving.live import RETRY_AFTER, Live
 
 
 class Pointer:
@@ -43,7 +43,8 @@ def test_the_pointer_is_followed_and_each_generation_is_read_once(pointer) -> No
 
 
 def test_a_generation_that_cannot_be_read_leaves_the_old_one_and_says_why(pointer) -> None:
-    live = Live(find=pointer.find, load=pointer.load)
+    clock = SimpleNamespace(seconds=0.0)
+    live = Live(find=pointer.find, load=pointer.load, seconds=lambda: clock.seconds)
     live.refresh()
     held = live.current
     pointer.names, pointer.torn = "g2", {"g2"}
@@ -51,8 +52,12 @@ def test_a_generation_that_cannot_be_read_leaves_the_old_one_and_says_why(pointe
     assert live.current is held
     assert live.problem == "g2 is torn"
     assert pointer.loaded == ["g1", "g2"], "a torn generation is not read over and over"
-    pointer.torn = set()
-    assert live.retry()
+    clock.seconds = RETRY_AFTER.total_seconds()
+    assert not live.refresh()
+    assert not live.refresh()
+    assert pointer.loaded == ["g1", "g2", "g2"], "tried again, and again given a pause"
+    pointer.torn, clock.seconds = set(), 2 * RETRY_AFTER.total_seconds()
+    assert live.refresh()
     assert (live.current.name, live.problem) == ("g2", None)
 
 

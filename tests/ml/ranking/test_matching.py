@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ml.ranking.matching import Points, cosines, is_named, match_interests
+from ml.ranking.matching import Points, cosines, match_interests
 
 
 @pytest.mark.parametrize(
@@ -22,8 +22,10 @@ from ml.ranking.matching import Points, cosines, is_named, match_interests
         ("!!", "anything !!", False),
     ],
 )
-def test_is_named(name, text, expected) -> None:
-    assert is_named(name, text=text) is expected
+def test_a_name_is_found_as_whole_words_or_anywhere_in_chinese(tables, name, text, expected) -> None:
+    points = Points.of(tables.interest_points({"a": name}, vectors={"a": [0.0, 1.0]}))
+    found = match_interests(np.array([1.0, 0.0], dtype=np.float32), text=text, points=points, limit=9)
+    assert found.is_named_T.tolist() == [expected]
 
 
 def test_named_points_come_before_near_ones(tables) -> None:
