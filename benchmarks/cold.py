@@ -176,11 +176,8 @@ class Newcomers:
         """The interactions `of` all newcomers that these first likes were."""
         user, item = first.positives_UI.nonzero()
         pairs = pa.table({"user_id": self.users.take(user), "item_id": self.items.take(item)})
-        return (
-            of.join(pairs, keys=["user_id", "item_id"], join_type="left semi")
-            .select(of.column_names)
-            .sort_by([("day", "ascending"), ("user_id", "ascending"), ("item_id", "ascending")])
-        )
+        found = of.join(pairs, keys=["user_id", "item_id"], join_type="left semi").select(of.column_names).cast(of.schema)
+        return found.sort_by([("day", "ascending"), ("user_id", "ascending"), ("item_id", "ascending")])
 
 
 def _newcomers(whole: TrainingTables, *, inputs: ModelInputs, end: datetime, config: PipelineConfig) -> Newcomers:
