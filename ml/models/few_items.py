@@ -4,13 +4,12 @@ scipy's products cost more to prepare than these take, and copy all of a dense f
 users, I items, K items that are there, J columns.
 """
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
 from ml.ids import IntArray
+from ml.ranking.sparse_rows import dense_rows
 
 Matrix = npt.NDArray[np.floating]
 
@@ -36,5 +35,4 @@ def product(weight_BI: sp.csr_array, matrix_IJ: Matrix | sp.csr_array) -> Matrix
         product_BJ = weight_BI @ matrix_IJ
         return np.asarray(product_BJ.toarray() if sp.issparse(product_BJ) else product_BJ)
     weight_BK, item_K = found
-    told_KJ: Any = matrix_IJ[item_K]
-    return np.asarray(weight_BK @ (told_KJ.toarray() if sp.issparse(told_KJ) else told_KJ))
+    return np.asarray(weight_BK @ (dense_rows(matrix_IJ, item_K) if sp.issparse(matrix_IJ) else matrix_IJ[item_K]))

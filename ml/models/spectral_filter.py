@@ -92,7 +92,7 @@ class SpectralFilter:
         scores_BI = np.empty(weighted_BI.shape, dtype=np.float32)
         for start in range(0, len(scores_BI), _BLOCK_SIZE):
             block = slice(start, start + _BLOCK_SIZE)
-            self._filter_block(weighted_BI[block], out=scores_BI[block])
+            self._filter_block(weighted_BI if len(scores_BI) <= _BLOCK_SIZE else weighted_BI[block], out=scores_BI[block])
         return scores_BI
 
     def _filter_block(self, weighted_BI: sp.csr_array, *, out: FloatArray) -> None:

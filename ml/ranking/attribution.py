@@ -23,6 +23,7 @@ from ml.graph.interest_graph import InterestGraph
 from ml.ids import BoolArray, FloatArray, IntArray, Vocabulary
 from ml.ranking.like_paths import ENTITY, INTEREST, LINK, NO_WAY, OTHERS, LikePaths, Ways
 from ml.ranking.names import Names
+from ml.ranking.sparse_rows import dense_rows, entries_of
 from ml.ranking.wording import Language, fill, is_chinese
 
 Floats = npt.NDArray[np.float64]
@@ -141,7 +142,7 @@ class Attributor:
             interest_T=interest_T,
             by_interest_TK=lost_BK[len(chosen_C) :],
             supports_TC=supports_TL[:, chosen_C],
-            is_about_TK=self._paths.about_IT[item_K][:, interest_T].toarray().T > 0,
+            is_about_TK=dense_rows(self._paths.about_IT, item_K)[:, interest_T].T > 0,
         )
 
     def _nearest(self, without: ScoresWithout, item_K: IntArray) -> IntArray:
@@ -157,14 +158,14 @@ class Attributor:
         if user < 0 or not self._config.max_interests:
             return np.zeros(0, dtype=np.int64), np.zeros((0, len(liked_L)), dtype=np.bool_)
         about_IT = self._paths.about_IT
-        num_shown_T = np.bincount(about_IT[item_K].indices, minlength=about_IT.shape[1])
+        num_shown_T = np.bincount(entries_of(about_IT, item_K).column_E, minlength=about_IT.shape[1])
         # One like alone is a reason of its own.
-        num_likes_T = np.bincount(about_IT[liked_L].indices, minlength=about_IT.shape[1])
-        has_T = self._paths.has_UT[[user]].toarray().reshape(-1)
+        num_likes_T = np.bincount(entries_of(about_IT, liked_L).column_E, minlength=about_IT.shape[1])
+        has_T = dense_rows(self._paths.has_UT, np.array([user]))[0]
         worth_T = np.where(num_likes_T > 1, num_shown_T * has_T, 0.0) * self._paths.interest_rarity_T
         interest_T = np.argsort(-worth_T, kind="stable")[: self._config.max_interests]
         interest_T = interest_T[worth_T[interest_T] > 0]
-        supports_TL = about_IT[liked_L][:, interest_T].toarray().T > 0
+        supports_TL = dense_rows(about_IT, liked_L)[:, interest_T].T > 0
         return interest_T.astype(np.int64), supports_TL
 
     def _told(self, shown: int, *, item: int, lost: _Lost, ways: Ways) -> list[_Found]:
