@@ -150,8 +150,8 @@ class _Shared:
         # Every entry of a liked item meets those of shown items in its column: P pairs.
         by_column = np.argsort(shown.column_E, kind="stable")
         column_S = shown.column_E[by_column]
-        first_E, last_E = (np.searchsorted(column_S, liked.column_E, side=side) for side in ("left", "right"))
-        num_E = last_E - first_E
+        first_E = np.searchsorted(column_S, liked.column_E, side="left")
+        num_E = np.searchsorted(column_S, liked.column_E, side="right") - first_E
         entry_P = np.repeat(np.arange(len(num_E)), num_E)
         other_P = by_column[np.arange(len(entry_P)) + (first_E - (np.cumsum(num_E) - num_E))[entry_P]]
         column_P = liked.column_E[entry_P]

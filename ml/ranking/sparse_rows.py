@@ -56,6 +56,7 @@ class Entries:
 
 def entries_of(matrix: sp.csr_array, rows: IntArray) -> Entries:
     """The entries of `matrix[rows]`, which scipy takes ten times as long to make a matrix of."""
+    rows = np.asarray(rows, dtype=np.int64)
     starts = matrix.indptr[rows]
     counts = matrix.indptr[rows + 1] - starts
     row_E = np.repeat(np.arange(len(rows)), counts)
