@@ -55,7 +55,7 @@ class Entries:
 
 
 def entries_of(matrix: sp.csr_array, rows: IntArray) -> Entries:
-    """The entries of `matrix[rows]`, which scipy takes ten times as long to make a matrix of."""
+    """The entries of `matrix[rows]`, rows from 0 on, without what scipy does beside."""
     rows = np.asarray(rows, dtype=np.int64)
     starts = matrix.indptr[rows]
     counts = matrix.indptr[rows + 1] - starts
