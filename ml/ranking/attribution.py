@@ -20,7 +20,7 @@ from ml.graph.interest_graph import InterestGraph
 from ml.ids import BoolArray, FloatArray, IntArray, Vocabulary
 from ml.ranking.like_paths import ENTITY, INTEREST, LINK, NO_WAY, OTHERS, LikePaths, Ways
 from ml.ranking.names import Names
-from ml.ranking.sparse_rows import dense_rows, entries_of
+from ml.ranking.sparse_rows import dense_block, dense_rows, entries_of
 from ml.ranking.wording import Language, is_chinese, sentence
 
 Floats = npt.NDArray[np.float64]
@@ -139,7 +139,7 @@ class Attributor:
             interest_T=interest_T,
             by_interest_TK=lost_BK[len(chosen_C) :],
             supports_TC=supports_TL[:, chosen_C],
-            is_about_TK=dense_rows(self._paths.about_IT, item_K)[:, interest_T].T > 0,
+            is_about_TK=dense_block(self._paths.about_IT, item_K, interest_T).T > 0,
         )
 
     def _nearest(self, without: ScoresWithout, item_K: IntArray) -> IntArray:
@@ -162,7 +162,7 @@ class Attributor:
         worth_T = np.where(num_likes_T > 1, num_shown_T * has_T, 0.0) * self._paths.interest_rarity_T
         interest_T = np.argsort(-worth_T, kind="stable")[: self._config.max_interests]
         interest_T = interest_T[worth_T[interest_T] > 0]
-        supports_TL = dense_rows(about_IT, liked_L)[:, interest_T].T > 0
+        supports_TL = dense_block(about_IT, liked_L, interest_T).T > 0
         return interest_T.astype(np.int64), supports_TL
 
     def _told(self, shown: int, *, item: int, lost: _Lost, ways: Ways) -> list[_Found]:

@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from ml.graph.edge_types import ABOUT, HAS_INTEREST, INTERACTED, SIMILAR
 from ml.graph.interest_graph import EdgeType, InterestGraph
 from ml.ids import BoolArray, IntArray, Vocabulary
-from ml.ranking.sparse_rows import dense_rows, entries_of
+from ml.ranking.sparse_rows import dense_block, entries_of
 
 # Kinds of ways, as in `Ways.kind_LK`.
 NO_WAY, ENTITY, LINK, INTEREST, OTHERS = range(5)
@@ -98,7 +98,7 @@ class LikePaths:
         """The strongest edge between each pair and its type; an edge is as rare as a fact that only the two share. [L, K] each."""
         strength_LK, type_LK = np.zeros((len(liked_L), len(item_K))), np.full((len(liked_L), len(item_K)), -1, dtype=np.int64)
         for number, link_II in self._links.items():
-            found_LK = dense_rows(link_II, liked_L)[:, item_K] * np.log1p(link_II.shape[0] / 2)
+            found_LK = dense_block(link_II, liked_L, item_K) * np.log1p(link_II.shape[0] / 2)
             is_better_LK = found_LK > strength_LK
             strength_LK[is_better_LK], type_LK[is_better_LK] = found_LK[is_better_LK], number
         return strength_LK, type_LK

@@ -70,3 +70,14 @@ def dense_rows(matrix: sp.csr_array, rows: IntArray) -> np.ndarray:
     dense = np.zeros((len(rows), matrix.shape[1]), dtype=matrix.dtype)
     dense[found.row_E, found.column_E] = found.value_E
     return dense
+
+
+def dense_block(matrix: sp.csr_array, rows: IntArray, columns: IntArray) -> np.ndarray:
+    """`matrix[rows][:, columns].toarray()` for columns that come once each, shape [rows, columns]; costs the entries of the rows."""
+    dense = np.zeros((len(rows), len(columns)), dtype=matrix.dtype)
+    if len(columns):
+        found, order = entries_of(matrix, rows), np.argsort(columns)
+        place_E = order[np.minimum(np.searchsorted(columns, found.column_E, sorter=order), len(columns) - 1)]
+        is_asked_E = columns[place_E] == found.column_E
+        dense[found.row_E[is_asked_E], place_E[is_asked_E]] = found.value_E[is_asked_E]
+    return dense

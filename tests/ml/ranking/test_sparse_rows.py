@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from ml.ranking.sparse_rows import best_columns, dense_rows, entries_of, unit_rows, values_at, without_column
+from ml.ranking.sparse_rows import best_columns, dense_block, dense_rows, entries_of, unit_rows, values_at, without_column
 
 
 @st.composite
@@ -36,6 +36,8 @@ def test_entries_and_dense_rows_are_those_of_the_rows_asked_for(dense, wanted) -
         expected.data.tolist(),
     ]
     assert dense_rows(matrix, rows).tolist() == dense[rows].tolist()
+    for columns in (np.arange(0), np.random.default_rng(len(wanted)).permutation(dense.shape[1])[:3]):
+        assert dense_block(matrix, rows, columns).tolist() == dense[rows][:, columns].tolist()
 
 
 @settings(deadline=None)
