@@ -57,9 +57,12 @@ def _met(snapshot: Snapshot, asked: Asked) -> BoolArray:
 
 
 def _met_before(snapshot: Snapshot, user_id: str | None) -> BoolArray:
-    if snapshot.taste is None:
-        return np.zeros(len(snapshot.catalogue), dtype=np.bool_)
-    return snapshot.catalogue.mask(snapshot.taste.met(user_id).to_pylist())
+    met_I = np.zeros(len(snapshot.catalogue), dtype=np.bool_)
+    if snapshot.taste is not None:
+        place, is_there = snapshot.places(snapshot.taste.items)
+        met = snapshot.taste.met(user_id)
+        met_I[place[met[is_there[met]]]] = True
+    return met_I
 
 
 def _best(snapshot: Snapshot, scored: Scored, *, offered_I: BoolArray, k: int) -> IntArray:

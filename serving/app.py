@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from anyio import to_thread
 from fastapi import FastAPI
 from starlette.types import ASGIApp
+from threadpoolctl import threadpool_limits
 
 from feature_repo.generations import Generation, GenerationStore
 from feature_repo.lookup import FeatureLookup
@@ -127,7 +128,9 @@ def service_app(service: Service, *, served: Served) -> ASGIApp:
             target=service.live.follow, kwargs={"every": POINTER_LOOKED_AT_EVERY, "stop": stop}, name="live", daemon=True
         )
         follower.start()
-        yield
+        # A product of one question is too small to share among threads: on cores that are busy they wait for each other.
+        with threadpool_limits(limits=1, user_api="blas"):
+            yield
         stop.set()
         service.feedback.close()
         service.pusher.close()

@@ -3,17 +3,18 @@
 Shapes: I items of the catalogue, in the order of its vocabulary.
 """
 
-import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
 
 from ml.ids import BoolArray, FloatArray, IntArray, Vocabulary
 from ml.names import normalise_names
+from ml.ranking.item_attributes import Attributes, item_attributes
 
 # How levels of a category are joined.
 LEVEL = " > "
@@ -31,7 +32,7 @@ class Catalogue:
     title_I: Values
     category_I: Values
     tags_I: tuple[Values, ...]
-    attributes_I: tuple[Mapping[str, Values], ...]
+    attributes_I: tuple[Attributes, ...]
     popularity_I: FloatArray
 
     @classmethod
@@ -44,7 +45,7 @@ class Catalogue:
             title_I=tuple(items.column("title").to_pylist()),
             category_I=tuple(category or "" for category in items.column("category").to_pylist()),
             tags_I=tuple(tuple(tags or ()) for tags in items.column("tags").to_pylist()),
-            attributes_I=tuple(_attributes(given) for given in items.column("attributes").to_pylist()),
+            attributes_I=tuple(item_attributes(items)),
             popularity_I=_popularity(item_features, order=vocabulary),
         )
 
@@ -67,8 +68,11 @@ class Catalogue:
 
         A category is had by everything below it: `Garden` by `Garden > Tools`.
         """
-        keys = set(_keys(wanted))
-        return np.array([not keys.isdisjoint(values) for values in self._values(name)], dtype=np.bool_).reshape(len(self))
+        had_I = np.zeros(len(self), dtype=np.bool_)
+        if name in self._having:
+            for key in _keys(wanted):
+                had_I[self._having[name].items.get(key, [])] = True
+        return had_I
 
     @cached_property
     def attribute_names(self) -> frozenset[str]:
@@ -78,11 +82,12 @@ class Catalogue:
     @cached_property
     def values(self) -> Mapping[str, Mapping[str, str]]:
         """Every value of every attribute, as given, by name and by its normal spelling."""
-        found: dict[str, dict[str, str]] = {}
-        for name in sorted(self.attribute_names):
-            given = dict.fromkeys(value for item in range(len(self)) for value in self._given(name, item))
-            found[name] = dict(zip(_keys(given), given, strict=True))
-        return found
+        return {name: had.given for name, had in self._having.items()}
+
+    @cached_property
+    def _having(self) -> Mapping[str, "_Having"]:
+        """Found once for all requests: spelling a name normally costs more than looking it up."""
+        return {name: _Having.of([self._given(name, item) for item in range(len(self))]) for name in sorted(self.attribute_names)}
 
     def _given(self, name: str, item: int) -> Values:
         if name == CATEGORY:
@@ -90,32 +95,29 @@ class Catalogue:
             return tuple(LEVEL.join(levels[: depth + 1]) for depth in range(len(levels)))
         return self.tags_I[item] if name == TAGS else self.attributes_I[item].get(name, ())
 
-    def _values(self, name: str) -> list[frozenset[str]]:
-        if name not in self._keys_of:
-            self._keys_of[name] = [frozenset(_keys(self._given(name, item))) for item in range(len(self))]
-        return self._keys_of[name]
 
-    @cached_property
-    def _keys_of(self) -> dict[str, list[frozenset[str]]]:
-        return {}
+@dataclass(frozen=True)
+class _Having:
+    """Of one attribute every value as given, and the positions of the items that have it, both by its normal spelling."""
+
+    given: Mapping[str, str]
+    items: Mapping[str, IntArray]
+
+    @classmethod
+    def of(cls, values_I: Sequence[Values]) -> Self:
+        distinct = list(dict.fromkeys(value for values in values_I for value in values))
+        key_of = dict(zip(distinct, _keys(distinct), strict=True))
+        items = defaultdict(list)
+        for item, values in enumerate(values_I):
+            for value in values:
+                items[key_of[value]].append(item)
+        given = {key: value for value, key in key_of.items()}
+        return cls(given, {key: np.array(positions, dtype=np.int64) for key, positions in items.items()})
 
 
 def _keys(names: Iterable[str]) -> list[str]:
     keys: list[str] = normalise_names(pa.array(list(names), pa.string())).to_pylist()
     return keys
-
-
-def _attributes(given: str | None) -> dict[str, Values]:
-    """Attributes by name; values that are neither text, number nor a list of them are none."""
-    content: dict[str, Any] = json.loads(given) if given else {}
-    found = {name: tuple(_texts(value)) for name, value in content.items()}
-    return {name: values for name, values in found.items() if values}
-
-
-def _texts(value: Any) -> Iterable[str]:
-    for part in value if isinstance(value, list) else [value]:
-        if isinstance(part, (str, int, float)) and str(part).strip():
-            yield str(part)
 
 
 def _popularity(item_features: pa.Table, *, order: Vocabulary) -> FloatArray:

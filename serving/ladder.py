@@ -4,7 +4,7 @@ Every question has an answer: a rung that knows nothing of it leaves it to the n
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ from ml.ranking.matching import cosines
 from ml.ranking.query import Answered, Preference, blended
 from serving.asking import Asked
 from serving.snapshot import Snapshot
+from serving.taste import Person
 
 RungName = Literal["personal", "fold_in", "text", "interest", "segment", "popular"]
 
@@ -26,12 +27,13 @@ _NEAREST_TO_ONE = 1.0 - 1e-6
 
 @dataclass(frozen=True)
 class Scored:
-    """What one rung says: scores in [-1, 1] of the items that `is_scored_I` marks, and how a text came to them."""
+    """What one rung says: scores in [-1, 1] of the items that `is_scored_I` marks, and how a text, or whose taste, came to them."""
 
     rung: RungName
     score_I: FloatArray
     is_scored_I: BoolArray
     answered: Answered | None = None
+    person: Person | None = None
 
 
 def climb(snapshot: Snapshot, asked: Asked) -> Iterator[Scored]:
@@ -54,13 +56,12 @@ def _by_taste(snapshot: Snapshot, asked: Asked) -> Scored | None:
     taste = snapshot.taste
     if taste is None:
         return None
-    user_index = taste.user_index(asked.user_id)
-    if user_index is not None:
-        return _over_catalogue(
-            snapshot, asked, rung="personal", items=taste.items, score_J=taste.updated(user_index, said=asked.said, now=asked.now)
-        )
-    folded_J = taste.folded(said=asked.said, now=asked.now)
-    return None if folded_J is None else _over_catalogue(snapshot, asked, rung="fold_in", items=taste.items, score_J=folded_J)
+    person = taste.person(asked.user_id, said=asked.said, now=asked.now)
+    score_J = person.scores()
+    if score_J is None:
+        return None
+    rung: RungName = "fold_in" if person.user_index is None else "personal"
+    return replace(_over_catalogue(snapshot, asked, rung=rung, items=taste.items, score_J=score_J), person=person)
 
 
 def _by_text(snapshot: Snapshot, asked: Asked, *, by_taste: Scored | None) -> Scored:
@@ -77,7 +78,7 @@ def _by_text(snapshot: Snapshot, asked: Asked, *, by_taste: Scored | None) -> Sc
         standard_J = blended(answered.score_I, items=index.items, preference=Preference(index.items, taste_J))
         score_J = erf(standard_J / np.sqrt(2.0)).astype(np.float32)
     scored = _over_catalogue(snapshot, asked, rung="text", items=index.items, score_J=score_J)
-    return Scored(scored.rung, scored.score_I, scored.is_scored_I, answered)
+    return replace(scored, answered=answered)
 
 
 def _by_interest(snapshot: Snapshot, asked: Asked) -> Scored | None:

@@ -43,14 +43,14 @@ class Reasoner:
         told = scored.answered.explained(index.items.positions(self._ids(items)), language=self._snapshot.language)
         return [[Reason(kind="query", text=text, path=path)] for text, path in zip(told.reasons, told.paths, strict=True)]
 
-    def _of_taste(self, _scored: Scored, items: IntArray) -> list[list[Reason]]:
+    def _of_taste(self, scored: Scored, items: IntArray) -> list[list[Reason]]:
         """Paths that the score would be lower without, each with how much lower."""
-        taste, attributor, asked = self._snapshot.taste, self._snapshot.attributor, self._asked
+        taste, attributor, person = self._snapshot.taste, self._snapshot.attributor, scored.person
         assert taste is not None  # noqa: S101  (the rung of a release)
         assert attributor is not None  # noqa: S101
-        without = taste.without(taste.user_index(asked.user_id), said=asked.said, now=asked.now)
+        assert person is not None  # noqa: S101
         item_K = taste.items.positions(self._ids(items))
-        told = self._worded(attributor.explain(without, item_K=item_K, user_id=asked.user_id or ""))
+        told = self._worded(attributor.explain(person.without(), item_K=item_K, user_id=self._asked.user_id or ""))
         return [
             [Reason(kind=one.kind, text=one.text, path=list(one.path), share=one.share if one.path else None) for one in of] for of in told
         ]

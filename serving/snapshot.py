@@ -135,7 +135,8 @@ class Snapshot:
             self.items,
             order=self.catalogue.items,
             vectors_ID=self.vectors_ID,
-            attributes=tuple(config.caps),
+            attributes_I=self.catalogue.attributes_I,
+            labelled=tuple(config.caps),
             stock_attribute=config.stock_attribute,
             out_of_stock_values=config.out_of_stock_values,
         )
@@ -148,6 +149,8 @@ class Snapshot:
         if self.taste is not None and len(self.taste.users):
             self.taste.model.score(np.zeros(1, dtype=np.int64))
         _ = self.places(self.catalogue.items), self.places(self.query.items), self.places(self.interests.items)
+        # Made when they are first asked for.
+        _ = self.catalogue.values, self.facts, self.attributor, self.explainer, self.items_by_title, self.interests_by_name
         _ = self.facts, self.attributor, self.explainer, self.catalogue.values, self.items_by_title, self.interests_by_name
 
 

@@ -49,7 +49,7 @@ class Ablation:
             (np.ones(len(kept_BL) * len(met_I), dtype=np.float32), np.tile(met_I, len(kept_BL)), np.arange(len(kept_BL) + 1) * len(met_I)),
             shape=shape,
         )
-        return self.model.fold_in(histories, met_BI=met_BI)[:, item_K]
+        return self.model.fold_in(histories, met_BI=met_BI, items=item_K)
 
 
 def _rows(value_L: np.ndarray, item_L: IntArray, row_E: IntArray, place_E: IntArray, *, shape: tuple[int, int]) -> sp.csr_array:

@@ -55,8 +55,10 @@ class CommunityPopularity:
         return self._liked_there(self._shares(histories))
 
     def _liked_there(self, share_BC: sp.csr_array) -> FloatArray:
-        scores_BI: FloatArray = (share_BC @ self._member_IC.T).toarray()
-        scores_BI *= self._popularity_I
+        scores_BI = np.zeros((share_BC.shape[0], len(self._popularity_I)), dtype=np.float32)
+        # An item is of one community at most.
+        placed = np.flatnonzero(np.diff(self._member_IC.indptr))
+        scores_BI[:, placed] = share_BC.toarray()[:, self._member_IC.indices] * self._popularity_I[placed]
         return scores_BI
 
     def _shares(self, histories: Histories) -> sp.csr_array:
@@ -89,6 +91,8 @@ def membership(label_I: IntArray) -> sp.csr_array:
 def community_shares(histories: Histories, *, member_IC: sp.csr_array) -> sp.csr_array:
     """How a user's faded likes divide among communities, rows of sum 1, or empty, float32 [B, C]."""
     weight_BC = sp.csr_array(histories.positives_UI.astype(np.float64) @ member_IC)
-    total_B = np.asarray(weight_BC.sum(axis=1)).reshape(-1)
+    row_E = np.repeat(np.arange(len(histories)), np.diff(weight_BC.indptr))
+    total_B = np.bincount(row_E, weights=weight_BC.data, minlength=len(histories)).astype(np.float64)
     inverse_B = np.divide(1.0, total_B, out=np.zeros_like(total_B), where=total_B > 0)
-    return sp.csr_array(sp.diags_array(inverse_B) @ weight_BC, dtype=np.float32)
+    share_E = (inverse_B[row_E] * weight_BC.data).astype(np.float32)
+    return sp.csr_array((share_E, weight_BC.indices, weight_BC.indptr), shape=weight_BC.shape)

@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from scipy.linalg import lapack
 
 from ml.ids import FloatArray, IntArray
+from ml.models.few_items import product
 from ml.models.histories import Histories, Recency
 from ml.models.inputs import ModelInputs
 from ml.models.recommender import require_known_users, require_same_items
@@ -70,7 +71,7 @@ class EASE:
 
     def _predict(self, weighted_BJ: sp.csr_array) -> FloatArray:
         scores_BI = np.zeros((weighted_BJ.shape[0], self._num_items), dtype=np.float32)
-        scores_BI[:, self._item_index_J] = weighted_BJ @ self._weights_JJ
+        scores_BI[:, self._item_index_J] = product(weighted_BJ, self._weights_JJ)
         return scores_BI
 
     def save(self, directory: Path) -> None:

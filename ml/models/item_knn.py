@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ml.ids import FloatArray, IntArray
+from ml.models.few_items import product
 from ml.models.histories import Histories, Recency
 from ml.models.inputs import ModelInputs
 from ml.models.recommender import require_known_users, require_same_items
@@ -55,8 +56,7 @@ class ItemKNN:
         return self._near(histories.weighted(self.recency))
 
     def _near(self, weighted_BI: sp.csr_array) -> FloatArray:
-        scores_BI: FloatArray = (weighted_BI @ self._neighbors_II).toarray()
-        return scores_BI
+        return product(weighted_BI, self._neighbors_II)
 
     def save(self, directory: Path) -> None:
         """Write histories and neighbours."""

@@ -13,6 +13,7 @@ import scipy.sparse as sp
 
 from ml.ids import FloatArray, IntArray
 from ml.models.adjacency import normalize_symmetric
+from ml.models.few_items import few_items, product
 from ml.models.histories import Histories, Recency
 from ml.models.inputs import ModelInputs
 from ml.models.recommender import require_known_users, require_same_items
@@ -52,7 +53,7 @@ class SpectralFilter:
         self.neighborhood = neighborhood
         self.recency = recency
         self._weighted_UI = sp.csr_array((0, 0), dtype=np.float32)
-        self._normalized_UI = sp.csr_array((0, 0), dtype=np.float32)
+        self._normalized_UI = self._normalized_IU = sp.csr_array((0, 0), dtype=np.float32)
         self._degree_I: FloatArray = np.zeros(0, dtype=np.float32)
         self._value_D: FloatArray = np.zeros(0, dtype=np.float32)
         self._vectors_DI: FloatArray = np.zeros((0, 0), dtype=np.float32)
@@ -63,6 +64,7 @@ class SpectralFilter:
         credible_UI = inputs.credible_UI
         self._degree_I = np.asarray(credible_UI.sum(axis=0, dtype=np.float64), dtype=np.float32)
         self._normalized_UI = normalize_symmetric(credible_UI)
+        self._normalized_IU = sp.csr_array(self._normalized_UI.T)
         _, value_D, vectors_DI = truncated_svd(self._normalized_UI, num_vectors=self.num_vectors, rng=rng)
         num_kept = _numerical_rank(value_D, shape=self._normalized_UI.shape)
         self._value_D = value_D[:num_kept].astype(np.float32, copy=False)
@@ -80,10 +82,17 @@ class SpectralFilter:
         return self._filter(histories.weighted(self.recency))
 
     def _filter(self, weighted_BI: sp.csr_array) -> FloatArray:
+        found = few_items(weighted_BI)
+        if found is not None and len(found[1]) < len(found[0]):
+            # What one like says is filtered once, however many rows hold it.
+            weight_BK, item_K = found
+            ones_K, starts_K = np.ones(len(item_K), dtype=np.float32), np.arange(len(item_K) + 1)
+            each_KI = sp.csr_array((ones_K, item_K, starts_K), shape=(len(item_K), weighted_BI.shape[1]))
+            return np.asarray(weight_BK @ self._filter(each_KI), dtype=np.float32)
         scores_BI = np.empty(weighted_BI.shape, dtype=np.float32)
         for start in range(0, len(scores_BI), _BLOCK_SIZE):
             block = slice(start, start + _BLOCK_SIZE)
-            self._filter_block(weighted_BI[block], out=scores_BI[block])
+            self._filter_block(weighted_BI if len(scores_BI) <= _BLOCK_SIZE else weighted_BI[block], out=scores_BI[block])
         return scores_BI
 
     def _filter_block(self, weighted_BI: sp.csr_array, *, out: FloatArray) -> None:
@@ -92,11 +101,12 @@ class SpectralFilter:
         weight_D = np.power(self._value_D[: self.num_vectors], self.singular_power)
         # Nobody's item has a degree of 0 and vectors of 0; 1 keeps it finite.
         outward_I = np.power(np.where(self._degree_I > 0, self._degree_I, 1.0), self.degree_power)
-        signal_BI = sp.csr_array(weighted_BI @ sp.diags_array(1.0 / outward_I), dtype=np.float32)
-        np.matmul((signal_BI @ vectors_DI.T) * weight_D, vectors_DI, out=out)
+        signal_E = (weighted_BI.data / outward_I[weighted_BI.indices]).astype(np.float32)
+        signal_BI = sp.csr_array((signal_E, weighted_BI.indices, weighted_BI.indptr), shape=weighted_BI.shape)
+        np.matmul(product(signal_BI, vectors_DI.T) * weight_D, vectors_DI, out=out)
         out *= outward_I
         if self.neighborhood > 0:
-            near_BI = (weighted_BI @ self._normalized_UI.T) @ self._normalized_UI
+            near_BI = (weighted_BI @ self._normalized_IU) @ self._normalized_UI
             out += np.float32(self.neighborhood) * near_BI.toarray()
 
     def save(self, directory: Path) -> None:
@@ -124,6 +134,7 @@ class SpectralFilter:
         )
         model._weighted_UI = sparse_from_arrays(arrays, prefix="weighted")
         model._normalized_UI = sparse_from_arrays(arrays, prefix="normalized")
+        model._normalized_IU = sp.csr_array(model._normalized_UI.T)
         model._degree_I = arrays["degree"].astype(np.float32, copy=False)
         model._value_D = arrays["value"].astype(np.float32, copy=False)
         model._vectors_DI = arrays["vectors"].astype(np.float32, copy=False)

@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from ml.ids import FloatArray, IntArray
+from ml.models.few_items import product
 from ml.models.histories import Histories, Recency
 from ml.models.inputs import ModelInputs
 from ml.models.recommender import require_known_users, require_same_items
@@ -49,7 +50,7 @@ class TextOnly:
 
     def _profiles(self, histories: Histories) -> FloatArray:
         weight_BI = histories.positives_UI if self.recency is None else histories.weighted(self.recency)
-        return unit_rows(weight_BI.astype(np.float64) @ self._text_ID)
+        return unit_rows(product(weight_BI.astype(np.float64), self._text_ID))
 
     def save(self, directory: Path) -> None:
         """Write item texts' and users' vectors."""

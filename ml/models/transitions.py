@@ -14,6 +14,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from ml.ids import FloatArray, IntArray
+from ml.models.few_items import product
 from ml.models.histories import Histories, Recency
 from ml.models.inputs import ModelInputs
 from ml.models.recommender import require_known_users, require_same_items
@@ -100,8 +101,7 @@ class Transitions:
         return self._following(histories.weighted(self.recency))
 
     def _following(self, weighted_BI: sp.csr_array) -> FloatArray:
-        scores_BI: FloatArray = (weighted_BI @ self._next_II).toarray()
-        return scores_BI
+        return product(weighted_BI, self._next_II)
 
     def _ordered(self, histories: Histories, credible_UI: sp.csr_array, *, first: int, last: int) -> sp.csr_array:
         """As `_both_ways`, from the order of likes: pairs with an end in the block, each seen from that end."""

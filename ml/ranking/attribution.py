@@ -7,23 +7,21 @@ are is `like_paths`'s, the words are `wording`'s. Shapes: L likes of the user, C
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from ml.config.pipeline import ExplanationConfig
-from ml.contracts.contract import STRING
 from ml.graph.edge_types import ABOUT, HAS_INTEREST, INTERACTED
 from ml.graph.interest_graph import InterestGraph
 from ml.ids import BoolArray, FloatArray, IntArray, Vocabulary
 from ml.ranking.like_paths import ENTITY, INTEREST, LINK, NO_WAY, OTHERS, LikePaths, Ways
 from ml.ranking.names import Names
-from ml.ranking.wording import Language, fill, is_chinese
+from ml.ranking.sparse_rows import dense_block, dense_rows, entries_of
+from ml.ranking.wording import Language, is_chinese, sentence
 
 Floats = npt.NDArray[np.float64]
 
@@ -104,10 +102,10 @@ class Attributor:
         """`items` are the release's; `graph` should be of its day, since only edges that it learned from are worth anything."""
         self._paths = LikePaths(graph, items=items)
         self._users = graph.vocabularies["user"]
-        self._language: Language = language
         self._config = config or ExplanationConfig()
         self._ids = {"item": items.ids} | {kind: graph.vocabularies[kind].ids for kind in ("user", "interest", "entity")}
         self._names = {kind: names.of(kind, self._ids[kind]) for kind in ("item", "interest", "entity")}
+        self._is_chinese_I = np.asarray(is_chinese(self._names["item"], language=language), dtype=np.bool_)
 
     def explain(self, without: ScoresWithout, *, item_K: IntArray, user_id: str) -> list[tuple[Reason, ...]]:
         """The reasons of each item, of largest share first, at least one. The user need not be in the graph.
@@ -118,11 +116,11 @@ class Attributor:
         lost = self._lost(without, item_K, user=user)
         ways = self._paths.ways(lost.liked_C, item_K, user=user)
         found = [one for shown in range(len(item_K)) for one in self._told(shown, item=int(item_K[shown]), lost=lost, ways=ways)]
-        texts = self._texts(found, item_K=item_K)
         by_item = defaultdict(list)
-        for one, text in zip(found, texts, strict=True):
-            path = self._path(one, item=int(item_K[one.shown]), user=user, user_id=user_id)
-            by_item[one.shown].append(Reason(one.kind, path, one.share, text, self._called(one, item=int(item_K[one.shown]))))
+        for one in found:
+            item = int(item_K[one.shown])
+            path = self._path(one, item=item, user=user, user_id=user_id)
+            by_item[one.shown].append(Reason(one.kind, path, one.share, self._text(one, item=item), self._called(one, item=item)))
         return [tuple(by_item[shown]) for shown in range(len(item_K))]
 
     def _lost(self, without: ScoresWithout, item_K: IntArray, *, user: int) -> _Lost:
@@ -141,7 +139,7 @@ class Attributor:
             interest_T=interest_T,
             by_interest_TK=lost_BK[len(chosen_C) :],
             supports_TC=supports_TL[:, chosen_C],
-            is_about_TK=self._paths.about_IT[item_K][:, interest_T].toarray().T > 0,
+            is_about_TK=dense_block(self._paths.about_IT, item_K, interest_T).T > 0,
         )
 
     def _nearest(self, without: ScoresWithout, item_K: IntArray) -> IntArray:
@@ -157,14 +155,14 @@ class Attributor:
         if user < 0 or not self._config.max_interests:
             return np.zeros(0, dtype=np.int64), np.zeros((0, len(liked_L)), dtype=np.bool_)
         about_IT = self._paths.about_IT
-        num_shown_T = np.bincount(about_IT[item_K].indices, minlength=about_IT.shape[1])
+        num_shown_T = np.bincount(entries_of(about_IT, item_K).column_E, minlength=about_IT.shape[1])
         # One like alone is a reason of its own.
-        num_likes_T = np.bincount(about_IT[liked_L].indices, minlength=about_IT.shape[1])
-        has_T = self._paths.has_UT[[user]].toarray().reshape(-1)
+        num_likes_T = np.bincount(entries_of(about_IT, liked_L).column_E, minlength=about_IT.shape[1])
+        has_T = dense_rows(self._paths.has_UT, np.array([user]))[0]
         worth_T = np.where(num_likes_T > 1, num_shown_T * has_T, 0.0) * self._paths.interest_rarity_T
         interest_T = np.argsort(-worth_T, kind="stable")[: self._config.max_interests]
         interest_T = interest_T[worth_T[interest_T] > 0]
-        supports_TL = about_IT[liked_L][:, interest_T].toarray().T > 0
+        supports_TL = dense_block(about_IT, liked_L, interest_T).T > 0
         return interest_T.astype(np.int64), supports_TL
 
     def _told(self, shown: int, *, item: int, lost: _Lost, ways: Ways) -> list[_Found]:
@@ -235,42 +233,34 @@ class Attributor:
         if found.kind == "interest":
             # What the interest is most seen in is told as an example.
             nodes = [nodes[1], nodes[0], nodes[2]]
-        return tuple(str(self._names[kind][position].as_py()) for kind, position in nodes if position >= 0)
+        return tuple(self._name(kind, position) for kind, position in nodes if position >= 0)
 
     def _label(self, kind: str, position: int) -> str:
         return f"{kind}:{self._ids[kind][position].as_py()}"
 
-    def _texts(self, found: Sequence[_Found], *, item_K: IntArray) -> list[str]:
-        """The words of each, a template at a time, in the language of the item shown."""
-        rows_of = defaultdict(list)
-        for row, one in enumerate(found):
-            rows_of["interest_as_in" if one.kind == "interest" and one.liked >= 0 else one.kind].append(row)
-        texts = [""] * len(found)
-        for template, rows in rows_of.items():
-            some = [found[row] for row in rows]
-            item = np.array([item_K[one.shown] for one in some], dtype=np.int64)
-            chinese = is_chinese(self._names["item"].take(pa.array(item)), language=self._language)
-            words = fill(template, is_chinese=chinese, **self._values(template, some, item=item))
-            for row, text in zip(rows, words.to_pylist(), strict=True):
-                texts[row] = text
-        return texts
+    def _name(self, kind: str, position: int) -> str:
+        return str(self._names[kind][position].as_py())
 
-    def _values(self, template: str, found: Sequence[_Found], *, item: IntArray) -> Mapping[str, pa.Array]:
+    def _text(self, found: _Found, *, item: int) -> str:
+        """In words, in the language of the item shown."""
+        template = "interest_as_in" if found.kind == "interest" and found.liked >= 0 else found.kind
+        return sentence(template, in_chinese=bool(self._is_chinese_I[item]), **self._values(template, found, item=item))
+
+    def _values(self, template: str, found: _Found, *, item: int) -> Mapping[str, str]:
         """What a template's placeholders hold."""
         if template == "popular":
-            return {"number": pa.array(self._paths.num_likers_I[item]).cast(STRING)}
+            return {"number": str(self._paths.num_likers_I[item])}
         if template == "new":
             return {}
-        liked = self._names["item"].take(pa.array([max(one.liked, 0) for one in found], pa.int64()))
+        if template == "interest":
+            return {"interest": self._name("interest", found.node)}
+        liked = self._name("item", found.liked)
         if template == "others":
-            return {"liked": liked, "number": pa.array([str(one.num_others) for one in found], STRING)}
-        relation = pc.replace_substring(pa.array([one.relation for one in found], STRING), "_", " ")
-        if template == "link":
-            return {"liked": liked, "relation": relation}
-        through = self._names["entity" if template == "entity" else "interest"].take(pa.array([one.node for one in found], pa.int64()))
-        if template == "entity":
-            return {"liked": liked, "relation": relation, "entity": through}
-        return {"interest": through, "evidence" if template == "interest_as_in" else "liked": liked}
+            return {"liked": liked, "number": str(found.num_others)}
+        if template in {"link", "entity"}:
+            relation = {"liked": liked, "relation": found.relation.replace("_", " ")}
+            return relation if template == "link" else relation | {"entity": self._name("entity", found.node)}
+        return {"interest": self._name("interest", found.node), "evidence" if template == "interest_as_in" else "liked": liked}
 
 
 def _most_seen_in(share_C: Floats, supports_C: BoolArray, *, liked_C: IntArray) -> int:

@@ -3,19 +3,19 @@
 Read once per release from the table `items`; the rules that use it are `ml.ranking.rerank`'s. Shapes: I items, D dimensions.
 """
 
-import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from ml.contracts.contract import TIMESTAMP
-from ml.errors import ConfigError, ContractError
+from ml.errors import ConfigError
 from ml.ids import BoolArray, FloatArray, IntArray, Vocabulary
+from ml.ranking.item_attributes import Attributes
 from ml.unit_rows import unit_rows
 
 CATEGORY = "category"
@@ -64,32 +64,31 @@ class ItemFacts:
         *,
         order: Vocabulary,
         vectors_ID: FloatArray,
-        attributes: Collection[str] = (),
+        attributes_I: Sequence[Attributes],
+        labelled: Collection[str] = (),
         stock_attribute: str | None = None,
         out_of_stock_values: Collection[str] = (),
     ) -> Self:
-        """Facts of the items of `order` from a day's `items`; items it lacks have no label, are always known and in stock.
+        """Facts of the items of `order` from a day's `items`; items it lacks have no category and are always known.
 
-        Labels are the category and each of `attributes` (the first of several values). An item is out of stock where `stock_attribute` is
-        one of `out_of_stock_values`, by any case. Raises `ConfigError` for a name that no item has, `ContractError` for
-        attributes that are no JSON object, `ValueError` for vectors of other items.
+        `attributes_I` are what `item_attributes` read of them. Labels are the category and each attribute in `labelled` (the first of
+        several values). An item is out of stock where `stock_attribute` is one of `out_of_stock_values`, by any case. Raises
+        `ConfigError` for a name that no item has, `ValueError` for vectors or attributes of other items.
         """
-        if len(vectors_ID) != len(order):
-            raise ValueError(f"there are {len(vectors_ID)} vectors for {len(order)} items")
+        if not len(vectors_ID) == len(attributes_I) == len(order):
+            raise ValueError(f"there are {len(vectors_ID)} vectors and attributes of {len(attributes_I)} for {len(order)} items")
         position_N, is_known_N = order.find(items.column("item_id"))
         known = items.filter(pa.array(is_known_N))
-        given: list[dict[str, Any]] = [{} for _ in range(len(order))]
         category: list[str | None] = [None] * len(order)
         created_at_I = np.full(len(order), np.datetime64("NaT"), dtype="datetime64[us]")
-        columns = (known.column(name).to_pylist() for name in ("item_id", "attributes", CATEGORY))
-        for position, item_id, text, label in zip(position_N[is_known_N].tolist(), *columns, strict=True):
-            given[position], category[position] = _attributes_of(text, item_id=item_id), label
+        for position, label in zip(position_N[is_known_N].tolist(), known.column(CATEGORY).to_pylist(), strict=True):
+            category[position] = label
         created_at_I[position_N[is_known_N]] = known.column("created_at").cast(TIMESTAMP).to_numpy()
-        _require_attributes({*attributes, *([stock_attribute] if stock_attribute else [])} - {CATEGORY}, given=given)
+        _require_attributes({*labelled, *([stock_attribute] if stock_attribute else [])} - {CATEGORY}, given=attributes_I)
         labels = {CATEGORY: Labels.of(category)}
-        labels |= {name: Labels.of([_value(one.get(name)) for one in given]) for name in attributes if name != CATEGORY}
+        labels |= {name: Labels.of([_first(one, name) for one in attributes_I]) for name in labelled if name != CATEGORY}
         gone = {value.casefold() for value in out_of_stock_values}
-        is_gone_I = [stock_attribute is not None and (_value(one.get(stock_attribute)) or "").casefold() in gone for one in given]
+        is_gone_I = [stock_attribute is not None and (_first(one, stock_attribute) or "").casefold() in gone for one in attributes_I]
         return cls(unit_rows(vectors_ID), labels, created_at_I, np.array(is_gone_I, dtype=np.bool_))
 
     def age_in_days(self, item_N: IntArray, *, as_of: datetime) -> npt.NDArray[np.float64]:
@@ -100,27 +99,11 @@ class ItemFacts:
         return np.where(np.isnat(since_N), np.inf, np.maximum(since_N / _DAY, 0.0))
 
 
-def _attributes_of(text: str | None, *, item_id: str) -> dict[str, Any]:
-    if text is None:
-        return {}
-    try:
-        found = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ContractError("items", [f"attributes of {item_id} are no JSON: {error}"]) from error
-    if not isinstance(found, dict):
-        raise ContractError("items", [f"attributes of {item_id} are {type(found).__name__}, not a JSON object"])
-    return found
+def _first(attributes: Attributes, name: str) -> str | None:
+    return attributes[name][0] if name in attributes else None
 
 
-def _value(found: Any) -> str | None:
-    """A value as text, the first of several, None where there is none."""
-    first = next(iter(found), None) if isinstance(found, list) else found
-    if first is None or isinstance(first, dict):
-        return None
-    return str(first).lower() if isinstance(first, bool) else str(first)
-
-
-def _require_attributes(names: Iterable[str], *, given: Sequence[dict[str, Any]]) -> None:
+def _require_attributes(names: Iterable[str], *, given: Sequence[Attributes]) -> None:
     known = sorted({name for one in given for name in one})
     absent = sorted(set(names) - set(known))
     if absent:

@@ -14,6 +14,7 @@ import scipy.sparse as sp
 from ml.graph.edge_types import ABOUT, HAS_INTEREST, INTERACTED, SIMILAR
 from ml.graph.interest_graph import EdgeType, InterestGraph
 from ml.ids import BoolArray, IntArray, Vocabulary
+from ml.ranking.sparse_rows import dense_block, entries_of
 
 # Kinds of ways, as in `Ways.kind_LK`.
 NO_WAY, ENTITY, LINK, INTEREST, OTHERS = range(5)
@@ -97,7 +98,7 @@ class LikePaths:
         """The strongest edge between each pair and its type; an edge is as rare as a fact that only the two share. [L, K] each."""
         strength_LK, type_LK = np.zeros((len(liked_L), len(item_K))), np.full((len(liked_L), len(item_K)), -1, dtype=np.int64)
         for number, link_II in self._links.items():
-            found_LK = link_II[liked_L][:, item_K].toarray() * np.log1p(link_II.shape[0] / 2)
+            found_LK = dense_block(link_II, liked_L, item_K) * np.log1p(link_II.shape[0] / 2)
             is_better_LK = found_LK > strength_LK
             strength_LK[is_better_LK], type_LK[is_better_LK] = found_LK[is_better_LK], number
         return strength_LK, type_LK
@@ -123,10 +124,16 @@ class LikePaths:
     def _num_others(self, liked_L: IntArray, item_K: IntArray, *, user: int) -> IntArray:
         shared_LK: IntArray = (self._likers_IU[liked_L] @ self._likers_IU[item_K].T).toarray().astype(np.int64)
         if user >= 0:
-            own = np.array([user])
-            likes = [self._likers_IU[items][:, own].toarray().reshape(-1).astype(np.int64) for items in (liked_L, item_K)]
-            shared_LK -= likes[0][:, None] * likes[1][None, :]
+            shared_LK -= self._likes(user, liked_L)[:, None] & self._likes(user, item_K)
         return shared_LK
+
+    def _likes(self, user: int, items: IntArray) -> BoolArray:
+        return np.array([_holds(self._likers_of(item), user) for item in items.tolist()], dtype=np.bool_)
+
+
+def _holds(ascending: IntArray, wanted: int) -> bool:
+    place = int(np.searchsorted(ascending, wanted))
+    return place < len(ascending) and int(ascending[place]) == wanted
 
 
 @dataclass(frozen=True)
@@ -139,20 +146,23 @@ class _Shared:
 
     def shared(self, liked_L: IntArray, item_K: IntArray) -> tuple[Floats, IntArray]:
         """The strongest of what each pair shares, product of weights times rarity, 0 and -1 where there is none; [L, K] each."""
-        liked_LT, shown_TK = self.weight_IT[liked_L], sp.csr_array(self.weight_IT[item_K].T)
+        liked, shown = entries_of(self.weight_IT, liked_L), entries_of(self.weight_IT, item_K)
         # Every entry of a liked item meets those of shown items in its column: P pairs.
-        column_E, num_E = liked_LT.indices, np.diff(shown_TK.indptr)[liked_LT.indices]
-        entry_P = np.repeat(np.arange(len(column_E)), num_E)
-        place_P = np.arange(len(entry_P)) - (np.cumsum(num_E) - num_E)[entry_P] + shown_TK.indptr[column_E[entry_P]]
-        strength_P = liked_LT.data[entry_P] * shown_TK.data[place_P] * self.rarity_T[column_E[entry_P]]
-        row_E = np.repeat(np.arange(len(liked_L)), np.diff(liked_LT.indptr))
-        cell_P = row_E[entry_P] * len(item_K) + shown_TK.indices[place_P]
+        by_column = np.argsort(shown.column_E, kind="stable")
+        column_S = shown.column_E[by_column]
+        first_E = np.searchsorted(column_S, liked.column_E, side="left")
+        num_E = np.searchsorted(column_S, liked.column_E, side="right") - first_E
+        entry_P = np.repeat(np.arange(len(num_E)), num_E)
+        other_P = by_column[np.arange(len(entry_P)) + (first_E - (np.cumsum(num_E) - num_E))[entry_P]]
+        column_P = liked.column_E[entry_P]
+        strength_P = liked.value_E[entry_P] * shown.value_E[other_P] * self.rarity_T[column_P]
+        cell_P = liked.row_E[entry_P] * len(item_K) + shown.row_E[other_P]
         strength_C, best_C = np.zeros(len(liked_L) * len(item_K)), np.full(len(liked_L) * len(item_K), -1, dtype=np.int64)
         np.maximum.at(strength_C, cell_P, strength_P)
         is_best_P = (strength_P == strength_C[cell_P]) & (strength_P > 0)
         # Ties go to the lowest column: the last to be written.
-        order = np.argsort(-column_E[entry_P][is_best_P], kind="stable")
-        best_C[cell_P[is_best_P][order]] = column_E[entry_P][is_best_P][order]
+        order = np.argsort(-column_P[is_best_P], kind="stable")
+        best_C[cell_P[is_best_P][order]] = column_P[is_best_P][order]
         shape = len(liked_L), len(item_K)
         return strength_C.reshape(shape), best_C.reshape(shape)
 

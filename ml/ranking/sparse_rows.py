@@ -1,5 +1,7 @@
 """Row-wise operations on sparse matrices that scipy does not have."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import scipy.sparse as sp
 
@@ -41,3 +43,41 @@ def without_column(matrix: sp.csr_array, columns: IntArray) -> sp.csr_array:
     owner = np.repeat(np.arange(kept.shape[0]), np.diff(kept.indptr))
     kept.data[kept.indices == columns[owner]] = 0
     return kept
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Stored entries of some rows, in their order: which of the rows asked for, column, value, [E] each."""
+
+    row_E: IntArray
+    column_E: IntArray
+    value_E: np.ndarray
+
+
+def entries_of(matrix: sp.csr_array, rows: IntArray) -> Entries:
+    """The entries of `matrix[rows]`, rows from 0 on, without what scipy does beside."""
+    rows = np.asarray(rows, dtype=np.int64)
+    starts = matrix.indptr[rows]
+    counts = matrix.indptr[rows + 1] - starts
+    row_E = np.repeat(np.arange(len(rows)), counts)
+    place_E = np.arange(len(row_E)) + np.repeat(starts - (np.cumsum(counts) - counts), counts)
+    return Entries(row_E, matrix.indices[place_E], matrix.data[place_E])
+
+
+def dense_rows(matrix: sp.csr_array, rows: IntArray) -> np.ndarray:
+    """`matrix[rows].toarray()`, shape [rows, columns]."""
+    found = entries_of(matrix, rows)
+    dense = np.zeros((len(rows), matrix.shape[1]), dtype=matrix.dtype)
+    dense[found.row_E, found.column_E] = found.value_E
+    return dense
+
+
+def dense_block(matrix: sp.csr_array, rows: IntArray, columns: IntArray) -> np.ndarray:
+    """`matrix[rows][:, columns].toarray()` for columns that come once each, shape [rows, columns]; costs the entries of the rows."""
+    dense = np.zeros((len(rows), len(columns)), dtype=matrix.dtype)
+    if len(columns):
+        found, order = entries_of(matrix, rows), np.argsort(columns)
+        place_E = order[np.minimum(np.searchsorted(columns, found.column_E, sorter=order), len(columns) - 1)]
+        is_asked_E = columns[place_E] == found.column_E
+        dense[found.row_E[is_asked_E], place_E[is_asked_E]] = found.value_E[is_asked_E]
+    return dense

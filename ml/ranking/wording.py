@@ -80,6 +80,11 @@ def fill(name: str, *, is_chinese: pa.Array, **values: pa.Array) -> pa.Array:
     return pc.if_else(is_chinese, chinese, english)
 
 
+def sentence(name: str, *, in_chinese: bool, **values: str) -> str:
+    """Template `name` with its placeholders filled, of one row: what `fill` gives, without its detour over columns."""
+    return TEMPLATES[name]["zh" if in_chinese else "en"].format_map({key: _shortened(value) for key, value in values.items()})
+
+
 def is_chinese(texts: pa.Array, *, language: Language) -> pa.Array:
     """Which rows to answer in Chinese: all, none, or (auto) those whose text holds a Chinese character."""
     if language == "auto":
@@ -94,6 +99,10 @@ def _fill_one(template: str, *, rows: int, values: Mapping[str, pa.Array]) -> pa
         if placeholder is not None:
             parts.append(values[placeholder])
     return pc.binary_join_element_wise(*parts, "")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
 
 
 def _shorten(column: pa.Array) -> pa.Array:

@@ -27,7 +27,7 @@ def catalogue() -> Catalogue:
             "title": "Tent",
             "category": "Garden > Camping",
             "tags": ["canvas"],
-            "attributes": json.dumps({"brand": "Lumora", "seats": 4}),
+            "attributes": json.dumps({"brand": "Lumora", "seats": 4, "in_stock": True}),
         },
         {
             "item_id": "a",
@@ -57,6 +57,7 @@ def catalogue() -> Catalogue:
         ("tags", ["CANVAS"], [False, True, True]),
         ("tags", ["户外"], [False, True, False]),
         ("seats", ["4"], [False, False, True]),
+        ("in_stock", ["true"], [False, False, True]),
         ("colour", ["red"], [False, False, False]),
         ("brand", [], [False, False, False]),
     ],
@@ -70,7 +71,7 @@ def test_popularity_is_a_share_of_the_catalogue_and_0_for_what_nobody_wants(cata
 
 
 def test_values_are_told_as_they_were_given(catalogue) -> None:
-    assert catalogue.attribute_names == {"brand", "category", "seats", "tags"}
+    assert catalogue.attribute_names == {"brand", "category", "in_stock", "seats", "tags"}
     assert catalogue.values["brand"] == {"acme": "ACME", "lumora": "Lumora"}
     assert catalogue.values["category"]["garden > camping"] == "Garden > Camping"
 

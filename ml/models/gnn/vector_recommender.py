@@ -18,6 +18,7 @@ from ml.epochs.course import AfterEpoch, Epoch, Progress, best_epoch
 from ml.errors import ReleaseError
 from ml.ids import FloatArray, IntArray
 from ml.models.device import resolve_device
+from ml.models.few_items import product
 from ml.models.gnn.fitting import train
 from ml.models.gnn.folding import folding_messages
 from ml.models.gnn.node_network import NodeNetwork
@@ -83,7 +84,7 @@ class VectorRecommender(Generic[Config]):
         if self._item_messages_ID is None:
             raise ReleaseError(f"this {self.name} was saved before new users could be folded in; fit and save it again")
         weight_BI = histories.positives_UI.astype(np.float64).power(self.config.edge_weight_power)
-        return self._logits(unit_rows(weight_BI @ self._item_messages_ID))
+        return self._logits(unit_rows(product(weight_BI, self._item_messages_ID)))
 
     def _logits(self, user_vectors_BD: FloatArray) -> FloatArray:
         scores_BI: FloatArray = user_vectors_BD @ self._item_vectors_ID.T

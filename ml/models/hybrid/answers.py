@@ -13,6 +13,7 @@ from ml.models.histories import Histories
 from ml.models.hybrid.affinities import Affinities
 from ml.models.hybrid.choices import Choices
 from ml.models.hybrid.pool import UNIFORM_SHARE, pooled
+from ml.models.hybrid.readings import pairs_of
 
 # The log-lift of an item for which no model says anything, and a hair more.
 _NOTHING_SAID = np.log(UNIFORM_SHARE) + 1e-5
@@ -31,7 +32,7 @@ def candidate_pairs(lift_BI: FloatArray, *, met_BI: sp.csr_array, num_candidates
     """
     kept = min(num_candidates, lift_BI.shape[1])
     cost_BI = -lift_BI
-    cost_BI[met_BI.nonzero()] = np.inf
+    cost_BI[pairs_of(met_BI)] = np.inf
     item_BN = np.sort(np.argpartition(cost_BI, kept - 1, axis=1)[:, :kept], axis=1) if kept else np.zeros((len(cost_BI), 0), dtype=np.int64)
     row_P, item_P = np.repeat(np.arange(len(item_BN)), kept), item_BN.reshape(-1).astype(np.int64)
     is_found_P = -cost_BI[row_P, item_P] > _NOTHING_SAID
@@ -66,16 +67,19 @@ def ranked_lift(
     histories: Histories,
     met_BI: sp.csr_array,
     num_candidates: int,
+    asked: IntArray | slice = slice(None),
 ) -> FloatArray:
-    """The pool's log-lift, that of its best candidates corrected by the ranker where there is one, shape [B, I]."""
-    lift_BI = log_lift(pooled(scores, opinions=choices.opinions, met_BI=met_BI), num_items=met_BI.shape[1])
-    if choices.ranker is not None and len(lift_BI):
-        pairs = candidate_pairs(lift_BI, met_BI=met_BI, num_candidates=num_candidates)
-        features_PF = pair_features(
-            scores, choices=choices, affinities=affinities, histories=histories, met_BI=met_BI, lift_BI=lift_BI, pairs=pairs
-        )
-        lift_BI[pairs] += choices.ranker.correction(features_PF)
-    return lift_BI
+    """The pool's log-lift, that of its best candidates corrected by the ranker where there is one, of the items `asked`, shape [B, K]."""
+    probability_BI = pooled(scores, opinions=choices.opinions, met_BI=met_BI)
+    if choices.ranker is None or not len(probability_BI):
+        return log_lift(probability_BI[:, asked], num_items=met_BI.shape[1])
+    lift_BI = log_lift(probability_BI, num_items=met_BI.shape[1])
+    pairs = candidate_pairs(lift_BI, met_BI=met_BI, num_candidates=num_candidates)
+    features_PF = pair_features(
+        scores, choices=choices, affinities=affinities, histories=histories, met_BI=met_BI, lift_BI=lift_BI, pairs=pairs
+    )
+    lift_BI[pairs] += choices.ranker.correction(features_PF)
+    return lift_BI[:, asked]
 
 
 def calibrated(lift_BI: FloatArray, *, choices: Choices) -> FloatArray:

@@ -175,21 +175,26 @@ class Hybrid:
             scores_BI[block] = self._answer(scores, histories=self._histories.take(block_index), met_BI=self._met_UI[block_index])
         return scores_BI
 
-    def fold_in(self, histories: Histories, *, met_BI: sp.csr_array | None = None) -> FloatArray:
-        """As `score`, for new users, shape [B, I]; `met_BI` marks what they met, at least what they like, None: nothing else.
+    def fold_in(self, histories: Histories, *, met_BI: sp.csr_array | None = None, items: IntArray | None = None) -> FloatArray:
+        """As `score`, for new users, of all items [B, I] or of these [B, K]; `met_BI` marks what they met, None: what they like alone.
 
         Evidence is shared among what was not met, so scores depend on it. Raises `ValueError` for `met_BI` of another shape.
         """
         require_same_items(histories, num_items=self._histories.positives_UI.shape[1])
         if met_BI is not None and met_BI.shape != histories.positives_UI.shape:
             raise ValueError(f"met_BI has shape {met_BI.shape}, the histories {histories.positives_UI.shape}; both need the same users")
-        scores_BI = np.empty(histories.positives_UI.shape, dtype=np.float32)
-        for block in _blocks(len(histories)):
-            of_block = histories.take(np.arange(len(histories))[block])
-            scores = {name: model.fold_in(of_block) for name, model in self._asked().items()}
-            met = of_block.liked_UI if met_BI is None else met_BI[block]
-            scores_BI[block] = self._answer(scores, histories=of_block, met_BI=met)
-        return scores_BI
+        if len(histories) <= _BLOCK_SIZE:
+            return self._folded(histories, met_BI, items)
+        blocks = [
+            self._folded(histories.take(rows), None if met_BI is None else met_BI[rows], items)
+            for rows in (np.arange(len(histories))[block] for block in _blocks(len(histories)))
+        ]
+        return np.concatenate(blocks)
+
+    def _folded(self, histories: Histories, met_BI: sp.csr_array | None, items: IntArray | None) -> FloatArray:
+        scores = {name: model.fold_in(histories) for name, model in self._asked().items()}
+        met_BI = histories.liked_UI if met_BI is None else met_BI
+        return self._answer(scores, histories=histories, met_BI=met_BI, asked=slice(None) if items is None else items)
 
     def in_world(self, inputs: ModelInputs, *, seed: int) -> Self:
         """The hybrid as it would be over other edges of the same users and items: what it learned stays, what is computed from them is new.
@@ -216,7 +221,9 @@ class Hybrid:
         opinions, all_are = self.choices.opinions, self.choices.ranker is not None
         return {name: model for name, model in self.models.items() if all_are or opinions[name].weight > 0}
 
-    def _answer(self, scores: Mapping[str, FloatArray], *, histories: Histories, met_BI: sp.csr_array) -> FloatArray:
+    def _answer(
+        self, scores: Mapping[str, FloatArray], *, histories: Histories, met_BI: sp.csr_array, asked: IntArray | slice = slice(None)
+    ) -> FloatArray:
         lift_BI = ranked_lift(
             scores,
             choices=self.choices,
@@ -224,6 +231,7 @@ class Hybrid:
             histories=histories,
             met_BI=met_BI,
             num_candidates=self.config.num_candidates,
+            asked=asked,
         )
         return calibrated(lift_BI, choices=self.choices)
 

@@ -35,7 +35,9 @@ def pooled(scores: Mapping[str, FloatArray], *, opinions: Mapping[str, Opinion],
     total_BI = np.zeros(met_BI.shape, dtype=np.float32)
     for name, opinion in opinions.items():
         if opinion.weight > 0:
-            total_BI += np.float32(opinion.weight) * opinion.reading.evidence(scores[name], met_BI=met_BI)
+            evidence_BI = opinion.reading.evidence(scores[name], met_BI=met_BI)
+            evidence_BI *= np.float32(opinion.weight)
+            total_BI += evidence_BI
     sums_B1 = total_BI.sum(axis=1, keepdims=True)
     np.divide(total_BI, sums_B1, out=total_BI, where=sums_B1 > 0)
     return total_BI

@@ -324,6 +324,18 @@ def test_the_pool_stands_beside_the_ranker_in_a_trial() -> None:
     assert not np.array_equal(pool.score(np.arange(4)), model.score(np.arange(4)))
 
 
+@pytest.mark.parametrize("maker", [TestHybridOfClosedForms, TestHybridWithRanker])
+def test_some_items_score_as_among_all_however_many_ask(maker) -> None:
+    inputs = two_tastes()[0]
+    model, items = maker().fitted(inputs), np.array([5, 0, 9])
+    together = model.fold_in(inputs.histories, met_BI=inputs.seen_UI)
+    np.testing.assert_array_equal(model.fold_in(inputs.histories, met_BI=inputs.seen_UI, items=items), together[:, items])
+    # More than a block.
+    many = np.tile(np.arange(len(inputs.users)), 7)
+    found = model.fold_in(inputs.histories.take(many), met_BI=inputs.seen_UI[many], items=items)
+    np.testing.assert_allclose(found, together[many][:, items], rtol=1e-5, atol=1e-6)
+
+
 def test_a_user_nothing_is_known_of_is_answered_by_popularity() -> None:
     inputs = make_inputs(np.array([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]))
     scores_I = Hybrid.of(HybridConfig(models=CLOSED), model=GNN).fit(inputs, rng=np.random.default_rng(1)).score(np.array([2]))[0]

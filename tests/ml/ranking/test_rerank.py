@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ml.config.pipeline import RerankingConfig
 from ml.contracts.behaviour import ITEMS
-from ml.errors import ConfigError, ContractError
+from ml.errors import ConfigError
 from ml.ids import Vocabulary
 from ml.ranking.diversity import MarginalRelevance
 from ml.ranking.exploration import generator_of, num_slots, propensities
@@ -226,12 +226,13 @@ def item_rows(*rows: dict) -> pa.Table:
 
 def test_facts_are_read_from_the_items_table_by_position() -> None:
     items = item_rows(
-        {"item_id": "i2", "category": "boots", "attributes": '{"brand": ["Acme", "Other"], "in_stock": false}', "created_at": NOW},
-        {"item_id": "elsewhere", "attributes": '{"brand": "Nobody"}'},
-        {"item_id": "i1", "attributes": '{"in_stock": true}'},
+        {"item_id": "i2", "category": "boots", "created_at": NOW},
+        {"item_id": "elsewhere", "category": "hats"},
+        {"item_id": "i1"},
     )
     order, vectors = Vocabulary("item", ["i1", "i2", "i3"]), np.array([[2.0, 0.0], [0.0, 3.0], [0.0, 0.0]], dtype=np.float32)
-    read = {"order": order, "vectors_ID": vectors, "attributes": ["brand"], "out_of_stock_values": ["FALSE"]}
+    attributes = [{"in_stock": ("true",)}, {"brand": ("Acme", "Other"), "in_stock": ("false",)}, {}]
+    read = {"order": order, "vectors_ID": vectors, "attributes_I": attributes, "labelled": ["brand"], "out_of_stock_values": ["FALSE"]}
     found = ItemFacts.from_table(items, stock_attribute="in_stock", **read)
     assert [[labels.names[code] if code >= 0 else None for code in labels.code_I] for labels in found.labels.values()] == [
         [None, "boots", None],
@@ -242,12 +243,10 @@ def test_facts_are_read_from_the_items_table_by_position() -> None:
     assert np.linalg.norm(found.vectors_ID, axis=1).tolist() == [1.0, 1.0, 0.0]
     with pytest.raises(ConfigError, match="names stock, which no item has; items have: category, brand, in_stock"):
         ItemFacts.from_table(items, stock_attribute="stock", **read)
-    with pytest.raises(ContractError, match="attributes of i1 are list, not a JSON object"):
-        ItemFacts.from_table(item_rows({"item_id": "i1", "attributes": "[1]"}), order=order, vectors_ID=vectors)
-    with pytest.raises(ContractError, match="attributes of i1 are no JSON"):
-        ItemFacts.from_table(item_rows({"item_id": "i1", "attributes": "{"}), order=order, vectors_ID=vectors)
     with pytest.raises(ValueError, match="3 items"):
-        ItemFacts.from_table(items, order=order, vectors_ID=vectors[:2])
+        ItemFacts.from_table(items, order=order, vectors_ID=vectors, attributes_I=attributes[:2])
+    with pytest.raises(ValueError, match="3 items"):
+        ItemFacts.from_table(items, order=order, vectors_ID=vectors[:2], attributes_I=attributes)
 
 
 @st.composite
