@@ -28,7 +28,7 @@ import pyarrow.compute as pc
 from benchmarks.asking.catalogues import READERS, Catalogue, Label
 from benchmarks.asking.held_out import World, build_world
 from benchmarks.intervals import with_interval
-from benchmarks.question import COSINE, NAMED, PASSED, Asked, arrived, ask
+from benchmarks.question import COSINE, NAMED, PASSED, SERVICE, Asked, arrived, ask, said, word_index
 from benchmarks.report import Options, Row, asked, data_folder, parse_options, publish
 from ml.config import PipelineConfig
 from ml.config.pipeline import QuestionConfig
@@ -46,7 +46,7 @@ NUM_QUESTIONS, QUICK_QUESTIONS, NUM_CHOSEN_ON = 1000, 200, 500
 # Of a first look, so that it is one: a small catalogue is easier.
 QUICK_ITEMS = 1000
 NUM_SHOWN = 10
-BM25, WORDS, SERVICE = "BM25", "words alone", "with words (the service)"
+BM25, WORDS = "BM25", "words alone"
 WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0)
 MIN_SENTENCES, MIN_TITLE_WORDS = 2, 8
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？…])\s*")
@@ -187,17 +187,6 @@ def without_words(asked_of: Asked) -> Scores:
     """Scores by cosine, named interests and the graph, shape [Q, I]."""
     config = QuestionConfig()
     return asked_of.base[NAMED] + config.graph_weight * arrived(asked_of, config=config, questions=np.arange(len(asked_of.world.texts)))
-
-
-def word_index(world: World) -> WordIndex:
-    """The words of a world's items, as the service reads them."""
-    return WordIndex.of(world.items, item_embeddings=world.item_embeddings, weight=QuestionConfig().word_weight)
-
-
-def said(world: World) -> Scores:
-    """What the questions' words say of the items, shape [Q, I]."""
-    index = word_index(world)
-    return np.array([index.say(text).share_I for text in world.texts], dtype=np.float64)
 
 
 def served(asked_of: Asked, *, words: WordIndex) -> Scores:
