@@ -4,8 +4,8 @@ Questions are what people call items: free tags and genres of films, people, cat
 themes of the bundled sample. Under `removed` a label, and every node of its name or a near spelling of it, is
 taken out of what is read (`benchmarks.asking.held_out`); under `half` half of its items have lost it and are asked for, the others
 are left out of the lists; under `untouched` (free tags, which users gave and no column holds) the graph is as given, film keywords
-included. Settings of the graph were chosen on a third of the labels of each set, what words count in `benchmarks.free_text`; the table is of
-the rest: means over labels, 95% intervals by bootstrap over labels, `minus cosine` and `minus without words` paired.
+included. Settings of the graph were chosen on a third of the labels of each set, what words count in `benchmarks.free_text`; the table is
+of the rest: means over labels, 95% intervals by bootstrap over labels, `minus cosine` and `minus without words` paired.
 
 python -m benchmarks.question [--quick] [--json FILE]
 """
