@@ -3,10 +3,11 @@
 The question is the second half of an item's own text: of its description by sentences, where it has at least two; where a set has titles
 alone, of the title's words, where it has at least eight. That half is taken out before anything is encoded, counted or linked: the
 catalogue keeps the title, the first half, tags and attributes. The one answer is the item it was taken from, among the whole catalogue.
-Ways: BM25 (Lucene's form, k1 1.5, b 0.75; words, Chinese by jieba) over the same texts that the encoder reads, the cosine alone, and
-what the service ranks by: named interests and what arrives over the graph added. Last, which the service does not do, the sum of that
-and BM25 as standard scores. 1,000 items of a set are asked for, drawn at random.
-Means with 95% intervals by bootstrap over questions; `minus bm25` is paired.
+Ways: BM25 (Lucene's form, k1 1.5, b 0.75; words, Chinese by jieba) over the same texts that the encoder reads; the service's words
+alone (the same without stop words, plurals as singulars); the cosine alone; named interests and what arrives over the graph added; and
+with words, as the service ranks (`QueryIndex.ask`). Asked for are 1,000 items of a set drawn at random, or half of those that can be
+where there are fewer than 2,000. What words count was chosen on up to 500 of the others, in a catalogue of their own.
+Means with 95% intervals by bootstrap over questions; differences are paired.
 
 python -m benchmarks.free_text [--quick] [--only NAME ...] [--json FILE]
 """
@@ -27,23 +28,26 @@ import pyarrow.compute as pc
 from benchmarks.asking.catalogues import READERS, Catalogue, Label
 from benchmarks.asking.held_out import World, build_world
 from benchmarks.intervals import with_interval
-from benchmarks.question import COSINE, NAMED, PASSED, arrived, ask
+from benchmarks.question import COSINE, NAMED, PASSED, SERVICE, Asked, arrived, ask, said, word_index
 from benchmarks.report import Options, Row, asked, data_folder, parse_options, publish
 from ml.config import PipelineConfig
 from ml.config.pipeline import QuestionConfig
+from ml.ranking.lexical import WordIndex
+from ml.ranking.query import Knowledge, QueryIndex
 from ml.text.cache import EmbeddingCache
-from ml.text.encoder import load_encoder
+from ml.text.encoder import Encoder, load_encoder
 from ml.text.items import item_texts
 
 Scores = npt.NDArray[np.float64]
 Parts = tuple[str, str]
 
 SEED = 11
-NUM_QUESTIONS, QUICK_QUESTIONS = 1000, 200
+NUM_QUESTIONS, QUICK_QUESTIONS, NUM_CHOSEN_ON = 1000, 200, 500
 # Of a first look, so that it is one: a small catalogue is easier.
 QUICK_ITEMS = 1000
 NUM_SHOWN = 10
-BM25, BOTH = "BM25", "that and BM25"
+BM25, WORDS = "BM25", "words alone"
+WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0)
 MIN_SENTENCES, MIN_TITLE_WORDS = 2, 8
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？…])\s*")
 _WORD = re.compile(r"[^\W_]+")
@@ -86,21 +90,31 @@ def main(options: Options) -> None:
     """Measure every set that is here and publish the table."""
     encoder = load_encoder(PipelineConfig().text)
     rows: list[Row] = []
+    notes: list[str] = []
     for name, (folder_name, how) in asked(SETS, options=options).items():
         place = data_folder(folder_name)
         if place is None:
             continue
         whole = next(iter(READERS[folder_name](place)))
-        catalogue = halved(
-            drawn(whole, num_items=QUICK_ITEMS) if options.quick else whole,
-            how=how,
-            num_questions=QUICK_QUESTIONS if options.quick else NUM_QUESTIONS,
-        )
+        catalogue = drawn(whole, num_items=QUICK_ITEMS) if options.quick else whole
+        places = halves(catalogue, how=how)
+        num_tested = min(QUICK_QUESTIONS if options.quick else NUM_QUESTIONS, len(places) // 2)
         with tempfile.TemporaryDirectory() as folder:
             cache = EmbeddingCache(Path(folder), space=encoder.space)
-            world = build_world(catalogue, labels=catalogue.labels, protocol="untouched", encoder=encoder, cache=cache, seed=SEED)
-        rows += table(name, world, language=catalogue.language)
-    publish("free_text", rows, options=options)
+            rows += table(
+                name,
+                made(halved(catalogue, how=how, places=places[:num_tested]), encoder=encoder, cache=cache),
+                language=catalogue.language,
+            )
+            if not options.quick:
+                others = places[num_tested : num_tested + NUM_CHOSEN_ON]
+                notes.append(choice(name, made(halved(catalogue, how=how, places=others), encoder=encoder, cache=cache)))
+    publish("free_text", rows, options=options, notes=notes)
+
+
+def made(catalogue: Catalogue, *, encoder: Encoder, cache: EmbeddingCache) -> World:
+    """The catalogue's tables and its questions."""
+    return build_world(catalogue, labels=catalogue.labels, protocol="untouched", encoder=encoder, cache=cache, seed=SEED)
 
 
 def drawn(catalogue: Catalogue, *, num_items: int) -> Catalogue:
@@ -109,43 +123,86 @@ def drawn(catalogue: Catalogue, *, num_items: int) -> Catalogue:
     return replace(catalogue, items=catalogue.items.take(pa.array(np.sort(chosen))))
 
 
-def halved(catalogue: Catalogue, *, how: Divided, num_questions: int) -> Catalogue:
-    """The catalogue without the second halves of the items that are asked for; its labels are the questions, one an item."""
+def halves(catalogue: Catalogue, *, how: Divided) -> list[int]:
+    """Places of the items whose text can be divided, in an order drawn at random."""
     texts = catalogue.items.column(how.column).to_pylist()
-    parts = {place: found for place, text in enumerate(texts) if (found := how.divide(text or "")) is not None}
-    order = np.random.default_rng(SEED).permutation(sorted(parts))[:num_questions]
-    ids = catalogue.items.column("item_id").to_pylist()
-    labels = tuple(Label(ids[place], (parts[place][1],), frozenset({ids[place]}), frozenset()) for place in sorted(order.tolist()))
-    kept = [parts[place][0] if place in set(order.tolist()) else text for place, text in enumerate(texts)]
+    parted = [place for place, text in enumerate(texts) if how.divide(text or "") is not None]
+    order: list[int] = np.random.default_rng(SEED).permutation(parted).tolist()
+    return order
+
+
+def halved(catalogue: Catalogue, *, how: Divided, places: Sequence[int]) -> Catalogue:
+    """The catalogue without the second halves of the items at `places`; its labels are the questions, one an item."""
+    kept, ids = catalogue.items.column(how.column).to_pylist(), catalogue.items.column("item_id").to_pylist()
+    labels = []
+    for place in sorted(places):
+        parts = how.divide(kept[place] or "")
+        assert parts is not None  # noqa: S101  (`halves` gives those that can be divided)
+        kept[place] = parts[0]
+        labels.append(Label(ids[place], (parts[1],), frozenset({ids[place]}), frozenset()))
     column = catalogue.items.column_names.index(how.column)
     field = catalogue.items.schema.field(column)
-    return replace(catalogue, items=catalogue.items.set_column(column, field, pa.array(kept, field.type)), labels=labels)
+    return replace(catalogue, items=catalogue.items.set_column(column, field, pa.array(kept, field.type)), labels=tuple(labels))
 
 
 def table(name: str, world: World, *, language: str) -> list[Row]:
     """A row per way."""
     asked_of = ask(world)
-    questions = np.arange(len(world.texts))
-    config = QuestionConfig()
+    words_QI = said(world)
     scores = {
         BM25: bm25_scores(world, language=language),
+        WORDS: words_QI,
         COSINE: asked_of.base[COSINE],
         NAMED: asked_of.base[NAMED],
-        PASSED: asked_of.base[NAMED] + config.graph_weight * arrived(asked_of, config=config, questions=questions),
+        PASSED: without_words(asked_of),
+        SERVICE: served(asked_of, words=word_index(world)),
     }
-    scores[BOTH] = standard(scores[BM25]) + standard(scores[PASSED])
     found = {way: found_Q(scores_QI, world=world) for way, scores_QI in scores.items()}
     return [
         {
             "set": name,
             "items": world.items.num_rows,
-            "questions": len(questions),
+            "questions": len(world.texts),
             "by": way,
             f"recall@{NUM_SHOWN}": with_interval(values),
-            "minus bm25": None if way == BM25 else with_interval(values - found[BM25], sign="+"),
+            **{
+                f"minus {other}": None if way == other else with_interval(values - found[other], sign="+")
+                for other in (BM25, WORDS, PASSED)
+            },
         }
         for way, values in found.items()
     ]
+
+
+def choice(name: str, world: World) -> str:
+    """Recall of weights of words tried on questions that the table does not ask, beside the sum of standard scores."""
+    words_QI, rest_QI = said(world), without_words(ask(world))
+    tried = {f"{weight:g}": rest_QI + weight * words_QI for weight in WEIGHTS}
+    tried |= {"none": rest_QI, "words alone": words_QI, "sum of standard scores": standard(rest_QI) + standard(words_QI)}
+    told = "; ".join(f"{way}: {found_Q(scores_QI, world=world).mean():.4f}" for way, scores_QI in tried.items())
+    return f"{name}: recall@{NUM_SHOWN} by weight of words on {len(world.texts)} other questions: {told}"
+
+
+def without_words(asked_of: Asked) -> Scores:
+    """Scores by cosine, named interests and the graph, shape [Q, I]."""
+    config = QuestionConfig()
+    return asked_of.base[NAMED] + config.graph_weight * arrived(asked_of, config=config, questions=np.arange(len(asked_of.world.texts)))
+
+
+def served(asked_of: Asked, *, words: WordIndex) -> Scores:
+    """Scores as the service gives them, shape [Q, I]."""
+    world = asked_of.world
+    index = QueryIndex.of(
+        item_embeddings=world.item_embeddings,
+        interest_points=world.interest_points,
+        item_interests=world.item_interests,
+        knowledge=Knowledge(asked_of.graph, QuestionConfig()),
+        words=words,
+    )
+    answered = (
+        index.ask(vector, space_id=world.space_id, text=text).score_I for vector, text in zip(world.vectors_QD, world.texts, strict=True)
+    )
+    return np.array(list(answered), dtype=np.float64)
 
 
 def standard(scores_QI: Scores) -> Scores:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from ml.contracts import CONTRACTS
 from ml.errors import MissingTableError, UnknownIdError
+from ml.ranking.lexical import WordIndex
 from ml.ranking.names import Names
 from ml.ranking.query import Knowledge, answer_query
 from orchestration.encoders import encoder_of_day
@@ -83,7 +84,7 @@ def popular_items(scope: Scope, *, k: int, day: date | None) -> list[dict[str, A
 
 
 def query_answers(scope: Scope, query: str, *, k: int, day: date | None) -> list[dict[str, Any]]:
-    """Items whose meaning is nearest to a text or that the graph joins to what it names, each with the interest points that match."""
+    """Items near to a text in meaning or words, or joined by the graph to what it names, each with the interest points that match."""
     day = day or newest_partition(scope, "item_embeddings")
     encoder = encoder_of_day(scope, day)
     ranked = answer_query(
@@ -93,6 +94,7 @@ def query_answers(scope: Scope, query: str, *, k: int, day: date | None) -> list
         interest_points=read_table(scope, "interest_points", day=day),
         item_interests=read_table(scope, "item_interests", day=day),
         knowledge=_knowledge(scope, day=day) if scope.config.question.graph_weight > 0 else None,
+        words=_words(scope, day=day) if scope.config.question.word_weight > 0 else None,
         k=k,
         text=query,
         language=scope.dataset.language,
@@ -108,6 +110,12 @@ def _knowledge(scope: Scope, *, day: date) -> Knowledge:
     )
     names = Names.from_tables(items=items, interest_points=points, knowledge_graph=triples)
     return Knowledge.of(edges, item_embeddings=embeddings, interest_points=points, names=names, config=scope.config.question)
+
+
+def _words(scope: Scope, *, day: date) -> WordIndex:
+    """The words of the day's items, as questions meet them."""
+    items, embeddings = (read_table(scope, name, day=day) for name in ("items", "item_embeddings"))
+    return WordIndex.of(items, item_embeddings=embeddings, weight=scope.config.question.word_weight)
 
 
 def similar(scope: Scope, *, kind: str, identifier: str, k: int, day: date | None) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ from ml.names import normalise_names
 from ml.ranking.attribution import Attributor
 from ml.ranking.explain import Explainer
 from ml.ranking.item_facts import ItemFacts
+from ml.ranking.lexical import WordIndex
 from ml.ranking.names import Names
 from ml.ranking.query import Knowledge, QueryIndex
 from ml.ranking.rungs import Rung, interest_rung
@@ -145,7 +146,8 @@ class Snapshot:
         """Load and use what is slow the first time, so that no request pays for it."""
         if len(self.catalogue):
             vector = self.encoder.encode([self.catalogue.title_I[0]], kind="query").vectors_ND[0]
-            self.query.ask(vector, space_id=self.encoder.space.space_id)
+            # A Chinese word, so that the dictionary of them is there.
+            self.query.ask(vector, space_id=self.encoder.space.space_id, text=f"{self.catalogue.title_I[0]} 预热")
         if self.taste is not None and len(self.taste.users):
             self.taste.model.score(np.zeros(1, dtype=np.int64))
         _ = self.places(self.catalogue.items), self.places(self.query.items), self.places(self.interests.items)
@@ -234,9 +236,13 @@ def _query_index(read: dict[str, pa.Table], *, names: Names, config: PipelineCon
             names=names,
             config=config.question,
         )
+    words = None
+    if config.question.word_weight > 0:
+        words = WordIndex.of(read["items"], item_embeddings=read["item_embeddings"], weight=config.question.word_weight)
     return QueryIndex.of(
         item_embeddings=read["item_embeddings"],
         interest_points=read["interest_points"],
         item_interests=read["item_interests"],
         knowledge=knowledge,
+        words=words,
     )

@@ -1,7 +1,7 @@
 """A free text answered with ranked items, each with the interest points that match it.
 
 The text arrives as a vector; encoding it is `ml.text`. Shapes: I items, T interest
-points, D dimension.
+points, D dimension, K items explained.
 """
 
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from ml.contracts.spaces import require_same_space, space_of
 from ml.contracts.vectors import vectors_to_matrix
 from ml.graph.table import graph_from_table
 from ml.ids import FloatArray, IntArray, Vocabulary
+from ml.ranking.lexical import Said, WordIndex
 from ml.ranking.matching import Matches, Points, cosines, match_interests, named_share
 from ml.ranking.names import Names
 from ml.ranking.question_graph import Passed, QuestionGraph, build_question_graph, pass_question
@@ -65,6 +66,7 @@ class QueryIndex:
     about_IT: sp.csr_array
     space_ids: frozenset[str]
     knowledge: Knowledge | None = None
+    words: WordIndex | None = None
 
     @classmethod
     def of(
@@ -74,8 +76,9 @@ class QueryIndex:
         interest_points: pa.Table,
         item_interests: pa.Table,
         knowledge: Knowledge | None = None,
+        words: WordIndex | None = None,
     ) -> "QueryIndex":
-        """From the tables of a day. Raises `ValueError` for knowledge of other items than have embeddings."""
+        """From the tables of a day. Raises `ValueError` for knowledge or words of other items than have embeddings."""
         spaces = (
             space_of(table, name=name) for name, table in (("item_embeddings", item_embeddings), ("interest_points", interest_points))
         )
@@ -83,6 +86,8 @@ class QueryIndex:
         items, points = Vocabulary("item", embeddings.column("item_id")), Points.of(interest_points)
         if knowledge is not None and knowledge.config.graph_weight > 0 and knowledge.graph.vocabularies["item"] != items:
             raise ValueError("the graph's items are not those that have embeddings; build it with their vocabulary")
+        if words is not None and words.items != items:
+            raise ValueError("the words' items are not those that have embeddings; build them with their vocabulary")
         return cls(
             items=items,
             vectors_ID=vectors_to_matrix(embeddings.column("vector")),
@@ -90,6 +95,7 @@ class QueryIndex:
             about_IT=about(item_interests, items=items, interests=points.interests),
             space_ids=frozenset(space for space in spaces if space is not None),
             knowledge=knowledge if knowledge is not None and knowledge.config.graph_weight > 0 else None,
+            words=words,
         )
 
     def ask(self, query_vector: FloatArray, *, space_id: str, text: str = "", num_matches: int = 20) -> "Answered":
@@ -97,23 +103,29 @@ class QueryIndex:
 
         The score is the cosine plus, where the query's own words are given as `text`, 0.3 of the
         share of the item that interest points named in them make up: exact names count also
-        in a language the encoder hardly reads. With knowledge what reaches the item over the graph is added (see `pass_question`).
+        in a language the encoder hardly reads. With knowledge what reaches the item over the graph is added (see `pass_question`),
+        with words what the question's words say of the item (see `WordIndex.say`).
         """
         for known in sorted(self.space_ids):
             require_same_space(space_id, known)
         similarity_I = cosines(query_vector, self.vectors_ID)
         matches = match_interests(query_vector, text=text, points=self.points, limit=num_matches)
-        score_I = similarity_I + NAMED_WEIGHT * named_share(matches, about_IT=self.about_IT)
-        passed = None
+        named_I = NAMED_WEIGHT * named_share(matches, about_IT=self.about_IT)
+        score_I = similarity_I + named_I
+        passed = said = None
         if self.knowledge is not None:
             passed = pass_question(self.knowledge.graph, query_vector, text=text, config=self.knowledge.config)
             score_I = score_I + self.knowledge.config.graph_weight * passed.arrived_I
-        return Answered(self, score_I=score_I, similarity_I=similarity_I, matches=matches, passed=passed)
+        if self.words is not None:
+            said = self.words.say(text)
+            score_I = score_I + self.words.weight * said.share_I
+        return Answered(self, score_I=score_I, similarity_I=similarity_I, named_I=named_I, matches=matches, passed=passed, said=said)
 
     @property
     def highest_score(self) -> float:
         """What no item's score is above."""
-        return 1.0 + NAMED_WEIGHT + (self.knowledge.config.graph_weight if self.knowledge else 0.0)
+        over_graph = self.knowledge.config.graph_weight if self.knowledge else 0.0
+        return 1.0 + NAMED_WEIGHT + over_graph + (self.words.weight if self.words else 0.0)
 
 
 @dataclass(frozen=True)
@@ -123,8 +135,10 @@ class Answered:
     index: QueryIndex
     score_I: FloatArray
     similarity_I: FloatArray
+    named_I: FloatArray
     matches: Matches
     passed: Passed | None
+    said: Said | None
 
     def matched(self, items: IntArray) -> list[list[str]]:
         """Names of the matching interests that each item is about, best match first."""
@@ -133,12 +147,38 @@ class Answered:
         return [shown.filter(pa.array(row)).to_pylist() for row in is_about_KT]
 
     def explained(self, items: IntArray, *, language: Language) -> Explained:
-        """Why each item: the way the question came to it over the graph, else the best matching interest it is about, without a path."""
+        """Why each item: the question's words, where they add more to its cosine than the rest, else the way over the graph.
+
+        Else the best matching interest it is about. Words and interests have no path.
+        """
         reasons, paths = _reasons(self.matched(items), language=language), [list[str]() for _ in items]
-        if self.index.knowledge is None or self.passed is None:
-            return Explained(reasons, paths)
-        by_path = explain_question(self.index.knowledge.graph, self.passed, items=items, language=language)
-        return Explained([told or reason for told, reason in zip(by_path.reasons, reasons, strict=True)], by_path.paths)
+        if self.index.knowledge is not None and self.passed is not None:
+            by_path = explain_question(self.index.knowledge.graph, self.passed, items=items, language=language)
+            reasons, paths = [told or reason for told, reason in zip(by_path.reasons, reasons, strict=True)], by_path.paths
+        by_words = self._in_words(items, language=language)
+        return Explained(
+            [told or reason for told, reason in zip(by_words, reasons, strict=True)],
+            [[] if told else path for told, path in zip(by_words, paths, strict=True)],
+        )
+
+    def _in_words(self, items: IntArray, *, language: Language) -> list[str]:
+        """Sentences that tell the words that an item is found by, shape [K]; empty where something else adds more to its cosine."""
+        if self.said is None or self.index.words is None:
+            return [""] * len(items)
+        others_K = self.named_I[items]
+        if self.index.knowledge is not None and self.passed is not None:
+            others_K = np.maximum(others_K, self.index.knowledge.config.graph_weight * self.passed.arrived_I[items])
+        leads_K = self.index.words.weight * self.said.share_I[items] > others_K
+        told = self.said.told(items)
+        joined = pa.array(["".join(words) for words in told], pa.string())
+        chinese = is_chinese(joined, language=language)
+        listed = pc.if_else(
+            chinese,
+            pa.array(["、".join(f"“{word}”" for word in words) for words in told], pa.string()),
+            pa.array([", ".join(f'"{word}"' for word in words) for words in told], pa.string()),
+        )
+        sentences = fill("query_words", is_chinese=chinese, words=listed).to_pylist()
+        return [sentence if leads else "" for sentence, leads in zip(sentences, leads_K.tolist(), strict=True)]
 
 
 def answer_query(
@@ -152,6 +192,7 @@ def answer_query(
     text: str = "",
     preference: Preference | None = None,
     knowledge: Knowledge | None = None,
+    words: WordIndex | None = None,
     excluded: pa.Array | None = None,
     language: Language = "auto",
     num_matches: int = 20,
@@ -163,7 +204,11 @@ def answer_query(
     `Answered.explained`'s (`num_matches` interests at most). Ties go by item id. Raises as `QueryIndex` does.
     """
     index = QueryIndex.of(
-        item_embeddings=item_embeddings, interest_points=interest_points, item_interests=item_interests, knowledge=knowledge
+        item_embeddings=item_embeddings,
+        interest_points=interest_points,
+        item_interests=item_interests,
+        knowledge=knowledge,
+        words=words,
     )
     answered = index.ask(query_vector, space_id=space_id, text=text, num_matches=num_matches)
     score_I = answered.score_I if preference is None else blended(answered.score_I, items=index.items, preference=preference)

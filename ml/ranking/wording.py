@@ -64,6 +64,7 @@ TEMPLATES: Mapping[str, Mapping[str, str]] = {
         "en": "{relation}: {node}, linked to {start}, which is close to what you asked for",
         "zh": "{relation}：{node}，它与{start}相关，后者接近你要找的内容",
     },
+    "query_words": {"en": "Found by what you wrote: {words}", "zh": "按你说的找到：{words}"},
     "query": {"en": "Close in meaning to what you asked for", "zh": "与你要找的内容意思相近"},
 }
 

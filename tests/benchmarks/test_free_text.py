@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from benchmarks.asking.catalogues import Catalogue
-from benchmarks.free_text import SETS, bm25_scores, by_sentences, by_words, drawn, found_Q, halved, standard, words
+from benchmarks.free_text import SETS, bm25_scores, by_sentences, by_words, drawn, found_Q, halved, halves, standard, words
 from benchmarks.knowledge import as_items
 from ml.contracts.behaviour import ITEMS, RAW_KNOWLEDGE
 
@@ -41,7 +41,10 @@ def test_titles_are_halved_between_words() -> None:
 def test_what_is_asked_with_is_nowhere_in_the_catalogue() -> None:
     texts = [f"First {place}. Second secret{place}." for place in range(6)] + ["Single.", None]
     whole = catalogue(texts)
-    made = halved(whole, how=SETS["movielens"][1], num_questions=4)
+    how = SETS["movielens"][1]
+    places = halves(whole, how=how)
+    assert sorted(places) == list(range(6))
+    made = halved(whole, how=how, places=places[:4])
     assert len(made.labels) == 4
     kept = dict(zip(made.items.column("item_id").to_pylist(), made.items.column("text").to_pylist(), strict=True))
     for label in made.labels:

@@ -24,6 +24,7 @@ from starlette.testclient import TestClient
 
 from ml.contracts import CONTRACTS
 from ml.ranking.paths import path_exists
+from orchestration.answers import query_answers
 from orchestration.encoders import encoder_of_day
 from serving.app import RULES, Served, build_service, service_app
 
@@ -174,6 +175,19 @@ def test_a_text_is_moved_by_the_taste_of_who_asks(ask, users) -> None:
     )
     assert {alone["rung"], first["rung"], second["rung"]} == {"text"}
     assert len({tuple(shown(answer)) for answer in (alone, first, second)}) == 3
+
+
+@pytest.mark.parametrize("text", ["a warm sleeping bag", "露营 帐篷", "适合登山的外套", "xyzzy"])
+def test_a_text_is_answered_as_on_the_command_line(ask, service, scope, world, text) -> None:
+    told = {row["item_id"]: row for row in query_answers(scope, text, k=10_000, day=world.last)}
+    highest = service.live.current.query.highest_score
+    for asking in ({}, {"user_id": "somebody never seen"}):
+        found = [item for item in ask(text=text, **asking)["items"] if item["rung"] == "text"]
+        assert found
+        for item in found:
+            row = told[item["item_id"]]
+            assert item["score"] == pytest.approx(row["score"] / highest, abs=1e-4)
+            assert (item["reasons"][0]["text"], item["reasons"][0]["path"]) == (row["reason"], row["path"])
 
 
 def test_pages_repeat_nothing_and_end_where_the_catalogue_ends(ask, users, service) -> None:

@@ -6,9 +6,12 @@ from ml.config.sections.section import Section
 
 
 class QuestionConfig(Section):
-    """Free texts answered through the graph; apart from `ranking`, so that a change makes no table again."""
+    """Free texts answered through the graph and by their words; apart from `ranking`, so that a change makes no table again."""
 
-    graph_weight: NonNegativeFloat = Field(0.4, description="what arrives over the graph, at most, in units of cosine; 0: plain cosine")
+    word_weight: NonNegativeFloat = Field(
+        0.5, description="what the question's words in an item's text count at most, in units of cosine; 0: none"
+    )
+    graph_weight: NonNegativeFloat = Field(0.4, description="what arrives over the graph, at most, in units of cosine; 0: no graph")
     num_layers: int = Field(2, ge=1, le=4, description="edges that a message goes at most")
     restart: float = Field(0.5, ge=0, lt=1, description="share of every step that is the matched nodes' own message again")
     gate_power: PositiveFloat = Field(3.0, description="power of the cosine that a node passes messages on with")
