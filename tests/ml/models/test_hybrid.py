@@ -232,6 +232,14 @@ def test_no_tree_is_grown_on_chance() -> None:
     assert np.mean(np.array(many) > 0) <= 0.5
 
 
+@pytest.mark.parametrize(("num_users", "num_candidates"), [(2, 1), (3, 1), (4, 1), (2, 2)])
+def test_of_a_handful_of_candidates_no_tree_is_learned_and_nothing_fails(num_users: int, num_candidates: int) -> None:
+    pairs = noise(3, num_users=num_users, num_candidates=num_candidates)
+    num_trees, ndcg_V, _ = trees_worth_growing(pairs, config=HybridConfig(min_leaf_pairs=1), seed=3)
+    assert num_trees == 0
+    np.testing.assert_array_equal(ndcg_V, pairs.ndcg(pairs.lift_P, k=10))
+
+
 def test_trees_learn_what_the_pool_does_not_say() -> None:
     pairs = noise(3, num_users=120)
     pairs.features_PF[:, 1] = pairs.is_liked_P + 0.1 * pairs.features_PF[:, 1]
