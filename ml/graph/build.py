@@ -136,7 +136,8 @@ def _net_weights(
 ) -> tuple[IntArray, IntArray, npt.NDArray[np.float64]]:
     """User, item and decayed sum of weights of each pair, in order of user, then item; 0 where they cancel."""
     decay = decay_factors(interactions.column("last_event_at"), as_of=as_of, half_life_days=half_life_days)
-    weight_N = np.asarray(interactions.column("weight"), dtype=np.float64) * decay
+    # However old, what somebody did weighs more than nothing.
+    weight_N = np.asarray(interactions.column("weight"), dtype=np.float64) * np.maximum(decay, np.finfo(np.float64).tiny)
     user_N = vocabularies["user"].positions(interactions.column("user_id"))
     item_N = vocabularies["item"].positions(interactions.column("item_id"))
     order = np.lexsort((weight_N, item_N, user_N))
@@ -191,7 +192,7 @@ def _joined(kind: str, left: pa.ChunkedArray, right: pa.ChunkedArray) -> Vocabul
 
 def _edges(source: IntArray, target: IntArray, weight: npt.NDArray[np.float64]) -> Edges:
     order = np.lexsort((target, source))
-    # However old, an edge weighs more than nothing.
+    # Nor is it nothing in the graph's number type.
     floored = np.maximum(weight[order], np.finfo(np.float32).tiny)
     return Edges(source[order], target[order], floored.astype(np.float32))
 

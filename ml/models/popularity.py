@@ -18,7 +18,7 @@ from ml.models.storage import load_model, save_model
 class Popularity:
     """Sum over users of their time-decayed likes: what many came to like lately.
 
-    A like counts half after every `interests.half_life_days`, so fashions pass. A user's like is
+    A like counts half after every `graph.half_life_days`, so fashions pass. A user's like is
     damped (`ModelInputs.positives_UI`), so that one user's purchases of an item do not outweigh many
     users' views of another.
     """

@@ -6,6 +6,7 @@ taken out as in `item_knn`. How recent likes count more is `histories`'s. Shapes
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -195,10 +196,10 @@ def _is_anywhere_ordered(histories: Histories) -> bool:
 
 
 def _item_blocks(credible_UI: sp.csr_array, *, window: int) -> Iterator[tuple[int, int]]:
-    """First items and ends of blocks whose pairs are `_BLOCK_PAIRS` or fewer, or a single item each."""
+    """First items and ends of blocks whose pairs are `_BLOCK_PAIRS` or fewer, or a single item each; none without items."""
     count_U = np.diff(credible_UI.indptr)
     partners_E = np.repeat(np.minimum(count_U, 2 * window), count_U)
     pairs_I = np.bincount(credible_UI.indices, weights=partners_E, minlength=credible_UI.shape[1])
     block_I = (np.cumsum(pairs_I) // _BLOCK_PAIRS).astype(np.int64)
-    starts = np.flatnonzero(np.diff(block_I, prepend=-1))
-    yield from zip(starts.tolist(), [*starts[1:].tolist(), len(block_I)], strict=True)
+    starts = np.flatnonzero(np.diff(block_I, prepend=-1)).tolist()
+    yield from pairwise([*starts, len(block_I)])

@@ -7,6 +7,7 @@ how much each counts is learned in `propagation`. Shapes: S sources, T targets, 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor
@@ -79,9 +80,15 @@ def likes(inputs: ModelInputs, *, power: float) -> sp.csr_array:
 
     Then times its user's credibility, which a small power would otherwise forgive.
     """
-    weight_UI = inputs.positives_UI.astype("float64")
-    weight_UI.data **= power
+    weight_UI = to_power(inputs.positives_UI, power)
     return weight_UI if inputs.credibility_U is None else sp.csr_array(sp.diags_array(inputs.credibility_U) @ weight_UI)
+
+
+def to_power(positives_UI: sp.csr_array, power: float) -> sp.csr_array:
+    """Each weight to a power, in float64; scipy's own knows no power of 0."""
+    weight_UI = sp.csr_array(positives_UI, dtype=np.float64, copy=True)
+    weight_UI.data **= power
+    return weight_UI
 
 
 def _both_ways(edge_type: EdgeType, weight_ST: sp.csr_array, device: torch.device) -> tuple[Relation, ...]:

@@ -24,7 +24,7 @@ from ml.models.gnn.folding import folding_messages
 from ml.models.gnn.node_network import NodeNetwork
 from ml.models.gnn.own_negatives import own_negatives
 from ml.models.gnn.propagation import Vectors
-from ml.models.gnn.relations import likes
+from ml.models.gnn.relations import likes, to_power
 from ml.models.gnn.sampling import likes_to_learn
 from ml.models.histories import Histories
 from ml.models.inputs import ModelInputs
@@ -83,7 +83,7 @@ class VectorRecommender(Generic[Config]):
         require_same_items(histories, num_items=len(self._item_vectors_ID))
         if self._item_messages_ID is None:
             raise ReleaseError(f"this {self.name} was saved before new users could be folded in; fit and save it again")
-        weight_BI = histories.positives_UI.astype(np.float64).power(self.config.edge_weight_power)
+        weight_BI = to_power(histories.positives_UI, self.config.edge_weight_power)
         return self._logits(unit_rows(product(weight_BI, self._item_messages_ID)))
 
     def _logits(self, user_vectors_BD: FloatArray) -> FloatArray:

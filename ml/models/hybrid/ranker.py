@@ -18,6 +18,8 @@ from ml.ids import BoolArray, FloatArray, IntArray
 from ml.models.hybrid.padding import Floats, ndcg, padded
 
 _FOLDS = 4
+# What a tree is shown of a single pair, a share of it rounded down, is nothing, which LightGBM refuses.
+_FEWEST_PAIRS = 2
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def _by_size(learned: Pairs, *, held_out: Pairs, config: HybridConfig, seed: int
     """NDCG of held-out users with none, `tree_step`, twice as many, ... trees, shape [sizes, V]."""
     sizes = range(0, config.max_trees + 1, config.tree_step)
     alone_V = held_out.ndcg(held_out.lift_P, k=config.list_length)
-    if not learned.is_liked_P.any() or not len(held_out.user_P) or not config.max_trees:
+    if len(learned.user_P) < _FEWEST_PAIRS or not learned.is_liked_P.any() or not len(held_out.user_P) or not config.max_trees:
         return np.tile(alone_V, (len(sizes), 1))
     booster = lgb.train(_parameters(config, seed=seed), _dataset(learned), num_boost_round=config.max_trees)
     found = [alone_V]

@@ -149,6 +149,14 @@ def test_edges_are_sorted_and_above_nothing() -> None:
         assert edges.source_index.dtype == edges.target_index.dtype == np.int64
 
 
+def test_an_edge_outlives_its_weight_however_old() -> None:
+    """2,000 half-lives are 2^-2000, nothing in any number type; what was liked is still liked."""
+    ancient = make_interactions([("u", "hat", 2, 20_000), ("u", "pan", -3, 20_000), ("v", "茶", 1, 20_000), ("v", "茶", -2, 20_000)])
+    graph = build(ancient)
+    assert set(named(graph, INTERACTED)) == {("u", "hat")}
+    assert set(named(graph, DISLIKED)) == {("u", "pan"), ("v", "茶")}
+
+
 def test_friends_are_joined_once_where_both_are_users() -> None:
     given = make_knowledge(
         [("v", "Friend", "u"), ("u", "friend", "v"), ("u", "friend", "u"), ("u", "friend", "nobody yet"), (" w ", "friend", "u")]

@@ -14,8 +14,8 @@ from ml.contracts.meaning import COMMUNITIES, COMMUNITY_MEMBERS
 from ml.graph.communities import MEMBER_TYPES, between_communities, communities_of, modularity, partition
 from ml.graph.community_tables import UNNAMED, community_tables, unique_names
 from ml.graph.edge_types import ABOUT, DISLIKED, HAS_INTEREST, INTERACTED
-from ml.graph.interest_graph import InterestGraph
-from tests.ml.graph.graphs import graph_of
+from ml.graph.interest_graph import Edges, InterestGraph
+from tests.ml.graph.graphs import edges_of, graph_of
 from tests.ml.interests.catalogues import make_points
 
 CONFIG = CommunityConfig()
@@ -72,6 +72,17 @@ def test_names_come_from_what_the_items_are_about() -> None:
         assert row["interest_scores"] == sorted(row["interest_scores"], reverse=True)
         assert row["interest_scores"][0] > 0
         assert "tag:goods" not in row["interest_ids"]  # as usual outside as inside
+
+
+@pytest.mark.parametrize(("min_support", "is_told"), [(1, True), (2, False)])
+def test_what_too_few_items_are_about_names_no_community(min_support: int, is_told: bool) -> None:
+    graph = three_groups()
+    every, rare = graph.edges[ABOUT], edges_of([("tea-i0", "tag:unheld", 1.0)], ABOUT, graph.vocabularies)
+    about = Edges(*(np.append(getattr(every, name), getattr(rare, name)) for name in ("source_index", "target_index", "weight")))
+    graph = replace(graph, edges=graph.edges | {ABOUT: about})
+    communities, _ = tables_of(graph, CommunityConfig(min_support=min_support))
+    told = [interest for interests in communities.column("interest_ids").to_pylist() for interest in interests]
+    assert ("tag:unheld" in told) == is_told
 
 
 def test_ids_are_members_and_stay_when_rows_are_shuffled() -> None:

@@ -166,8 +166,16 @@ class RecommenderContract:
 
     @pytest.mark.parametrize(
         "liked_UI",
-        [np.array([[1.0]]), np.array([[0.0]]), np.zeros((3, 4)), np.array([[1.0, 0.0, 2.0]]), np.array([[1.0], [1.0], [0.0]])],
-        ids=["one like", "one user, one item, no like", "no likes", "one user", "one item"],
+        [
+            np.array([[1.0]]),
+            np.array([[0.0]]),
+            np.zeros((3, 4)),
+            np.array([[1.0, 0.0, 2.0]]),
+            np.array([[1.0], [1.0], [0.0]]),
+            np.zeros((3, 0)),
+            np.zeros((0, 4)),
+        ],
+        ids=["one like", "one user, one item, no like", "no likes", "one user", "one item", "no item", "no user"],
     )
     def test_the_smallest_worlds_work(self, liked_UI: np.ndarray) -> None:
         inputs = make_inputs(liked_UI, disliked_UI=(liked_UI == 0) * 1.0)

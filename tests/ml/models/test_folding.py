@@ -1,5 +1,6 @@
 """New users and new items without training: by the network's own rule, near what a fit would have given."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from ml.models.gnn.network import InterestNetwork
 from ml.models.gnn.relations import likes
 from ml.models.gnn.sage import GraphSAGE
 from ml.models.gnn.vector_recommender import VectorRecommender
+from ml.models.histories import Histories
 from ml.models.inputs import ModelInputs
 from ml.models.storage import load_model, save_model
 from tests.ml.models.recommender_contract import everyone
@@ -64,6 +66,20 @@ def test_folding_in_ranks_nearly_as_users_own_vectors(model: VectorRecommender, 
     assert overlap(model, inputs) > least
     model.fit(two_tastes()[0], rng=np.random.default_rng(0))
     assert overlap(model, two_tastes()[0]) > 0.9
+
+
+@pytest.mark.parametrize("power", [0.0, 1.0])
+@pytest.mark.parametrize("build", [lambda power: InterestGNN(of_power(GNN, power)), lambda power: LightGCN(of_power(LIGHT, power))])
+def test_likes_may_count_the_same_or_as_they_are(build: Callable[[float], VectorRecommender], power: float) -> None:
+    inputs, _ = two_tastes()
+    model = build(power).fit(inputs, rng=np.random.default_rng(3))
+    stronger = Histories(sp.csr_array(inputs.positives_UI @ sp.diags_array(np.linspace(1, 9, 16))))
+    are_alike = np.allclose(model.fold_in(stronger), model.fold_in(inputs.histories))
+    assert are_alike == (power == 0.0)
+
+
+def of_power(config: ModelConfig, power: float) -> ModelConfig:
+    return config.model_copy(update={"edge_weight_power": power, "epochs": 1})
 
 
 def test_items_tell_what_the_layers_bring_to_users() -> None:

@@ -13,7 +13,7 @@ from ml.models.hybrid.affinities import NAMES as AFFINITIES
 from ml.models.hybrid.affinities import Affinities
 from ml.models.hybrid.answers import candidate_pairs, log_lift
 from ml.models.hybrid.choices import Choices
-from ml.models.hybrid.choosing import Slice, _candidates, _opinions, _pairs, _readings, choose_all
+from ml.models.hybrid.choosing import LEAST_SLOPE, Slice, _candidates, _opinions, _pairs, _readings, choose_all
 from ml.models.hybrid.components import COMPONENTS
 from ml.models.hybrid.hybrid import POOL_NAME, Hybrid
 from ml.models.hybrid.padding import ndcg, padded
@@ -232,6 +232,14 @@ def test_no_tree_is_grown_on_chance() -> None:
     assert np.mean(np.array(many) > 0) <= 0.5
 
 
+@pytest.mark.parametrize(("num_users", "num_candidates"), [(2, 1), (3, 1), (4, 1), (2, 2)])
+def test_of_a_handful_of_candidates_no_tree_is_learned_and_nothing_fails(num_users: int, num_candidates: int) -> None:
+    pairs = noise(3, num_users=num_users, num_candidates=num_candidates)
+    num_trees, ndcg_V, _ = trees_worth_growing(pairs, config=HybridConfig(min_leaf_pairs=1), seed=3)
+    assert num_trees == 0
+    np.testing.assert_array_equal(ndcg_V, pairs.ndcg(pairs.lift_P, k=10))
+
+
 def test_trees_learn_what_the_pool_does_not_say() -> None:
     pairs = noise(3, num_users=120)
     pairs.features_PF[:, 1] = pairs.is_liked_P + 0.1 * pairs.features_PF[:, 1]
@@ -301,6 +309,19 @@ def test_learned_from_a_slice_scores_are_calibrated_and_tell_tastes_apart() -> N
     assert liked_U.min() > 0 > other_U.max()
     assert [stage.name for stage in model.choices.stages] == [*CLOSED, "pool", "ranker"]
     assert Choices.from_json(model.choices.to_json()) == model.choices
+
+
+def test_scores_rise_with_the_lift_even_where_the_slice_says_the_opposite() -> None:
+    """Everybody comes to like the other taste: likes are where no model looks, and a scale fitted to that would turn the order round."""
+    inputs, _ = two_tastes()
+    other_UI = np.arange(48)[:, None] % 2 != np.arange(16)[None, :] % 2
+    config = HybridConfig(models=("item_knn", "ease"), max_trees=0)
+    model = Hybrid.of(config, model=GNN).fit(inputs, rng=np.random.default_rng(1), validation_UI=sp.csr_array(other_UI))
+    assert model.choices.slope == LEAST_SLOPE
+    unmet_UI = inputs.seen_UI.toarray() == 0
+    own_U = [scores[unmet & ~other].min() for scores, unmet, other in zip(model.score(np.arange(48)), unmet_UI, other_UI, strict=True)]
+    other_U = [scores[other].max() for scores, other in zip(model.score(np.arange(48)), other_UI, strict=True)]
+    assert (np.array(own_U) > other_U).all()
 
 
 def test_an_empty_slice_leaves_all_models_counting_the_same() -> None:
