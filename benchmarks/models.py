@@ -1,5 +1,6 @@
 """Every model on the same split: accuracy with intervals, our lead over each, processor seconds and memory of fitting.
 
+The hybrid and its stages, what a daily trial asks, every other model of ours with its default settings, other people's.
 Real sets where INTEREST_GRAPH_DATA (or ../shared/data) holds them, otherwise the bundled sample, each run by
 `interest-graph run`; other people's models as they come. A set with few test users is measured again on earlier
 windows, each with models fitted before it alone, and a user's windows are averaged.
@@ -15,14 +16,22 @@ import numpy as np
 from benchmarks.program import real_dataset_files
 from benchmarks.published.peers import PEERS, Factors
 from benchmarks.report import Cost, Options, Row, asked, costed, parse_options, publish
-from benchmarks.windows import MOST_WINDOWS, Window, fit_hybrid, interval, tables_of, tested_users, windows_of
+from benchmarks.windows import MOST_WINDOWS, Window, fit_hybrid, fit_network, interval, tables_of, tested_users, windows_of
 from ml.config import PipelineConfig
 from ml.evaluation.harness import evaluate
 from ml.evaluation.rankings import Scorer
 from ml.evaluation.split import TimeSplit
 from ml.evaluation.truth import held_out
+from ml.models.community_popularity import CommunityPopularity
+from ml.models.gnn.gat import GAT
+from ml.models.gnn.lightgcn import LightGCN
+from ml.models.gnn.sage import GraphSAGE
 from ml.models.hybrid.hybrid import Hybrid
+from ml.models.node2vec import Node2Vec
 from ml.models.recommender import Recommender
+from ml.models.spectral_filter import SpectralFilter
+from ml.models.transitions import Transitions
+from ml.models.user_knn import UserKNN
 from ml.training.candidate import TrainingTables
 from ml.training.trial import baselines
 
@@ -52,12 +61,20 @@ def _measure(tables: TrainingTables, split: TimeSplit, config: PipelineConfig) -
     with costed() as costs[Hybrid.name]:
         ours = fit_hybrid(tables, split=split, inputs=inputs, config=config)
     models: dict[str, Scorer] = {Hybrid.name: ours, **ours.stages()}
-    contestants: list[Contestant] = [*baselines(), *(peer() for peer in PEERS)]
-    for baseline in contestants:
-        with costed() as costs[baseline.name]:
-            models[baseline.name] = baseline.fit(inputs, rng=np.random.default_rng(config.evaluation.seed))
+    contestants: list[Contestant] = [*baselines(), *others(), *(peer() for peer in PEERS)]
+    for contestant in contestants:
+        with costed() as costs[contestant.name]:
+            models[contestant.name] = contestant.fit(inputs, rng=np.random.default_rng(config.evaluation.seed))
+    for trained in (LightGCN(), GraphSAGE(config.model), GAT(config.model)):
+        with costed() as costs[trained.name]:
+            models[trained.name] = fit_network(trained, tables, split=split, inputs=inputs, config=config)
     evaluation = evaluate(models, inputs=inputs, truth=truth, config=config.evaluation)
     return Window(inputs.users.take(evaluation.user_index).to_pylist(), evaluation, costs)
+
+
+def others() -> tuple[Recommender, ...]:
+    """Our models that no daily trial asks and that choose nothing on a validation slice, unfitted."""
+    return (UserKNN(), SpectralFilter(), Transitions(), CommunityPopularity(), Node2Vec())
 
 
 def _rows(name: str, windows: Sequence[Window]) -> list[Row]:

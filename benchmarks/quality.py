@@ -26,13 +26,18 @@ from benchmarks.report import Cost, Options, Row, costed, parse_options, publish
 from ml.config import PipelineConfig
 from ml.config.pipeline import HybridConfig
 from ml.ids import FloatArray, IntArray
+from ml.models.community_popularity import CommunityPopularity
 from ml.models.ease import EASE
+from ml.models.gnn.gat import GAT
+from ml.models.gnn.interest_gnn import InterestGNN
 from ml.models.gnn.lightgcn import LightGCN
+from ml.models.gnn.sage import GraphSAGE
 from ml.models.histories import Recency
 from ml.models.hybrid.hybrid import Hybrid
 from ml.models.ials import IALS
 from ml.models.inputs import ModelInputs
 from ml.models.item_knn import ItemKNN
+from ml.models.node2vec import Node2Vec
 from ml.models.popularity import Popularity
 from ml.models.recommender import Recommender
 from ml.models.spectral_filter import SpectralFilter
@@ -101,6 +106,7 @@ def main(options: Options) -> None:
         "intervals: 95%, bootstrap over users; cpu s: processor seconds over all threads; rank: the best of all scores",
         "grown MiB: peak resident memory of fitting and ranking, minus that just before",
         "hybrid: weights learned on withheld train items or the validation part, then fitted on all that is known; both in its fit cpu s",
+        "networks by themselves: epochs and popularity correction chosen in the same way",
         *([f"not on this machine: {', '.join(absent)}"] if absent else []),
     ]
     publish("quality", rows, options=options, notes=notes)
@@ -110,11 +116,14 @@ def measure(split: PublishedSplit, *, num_users: int | None) -> Iterator[Row]:
     """A row per model; only here, with settings that are settled, is a test asked."""
     vectors_ID = read_item_vectors(split.name)
     question = final(split, num_users=num_users, rng=_rng())
+    inputs = _known(question, vectors_ID)
     for model in contestants(split.name):
-        yield _told(_row(split, question=question, model=model))
+        yield _told(_row(split, question=question, inputs=inputs, model=model))
+    for network in networks(split.name):
+        yield _told(_trained_row(split, question=question, inputs=inputs, network=network))
     with costed() as fitting:
         hybrid = _chosen_hybrid(split, vectors_ID=vectors_ID)
-        hybrid.fit(_known(question, vectors_ID), rng=_rng())
+        hybrid.fit(inputs, rng=_rng())
     yield _told(_figures(split, question=question, model=hybrid, fitting=fitting))
 
 
@@ -130,9 +139,24 @@ def contestants(name: str) -> Iterator[Contestant]:
         yield ItemKNN(recency=RECENT[name])
         yield EASE(max_items=_most_items(), recency=RECENT[name])
         yield TRANSITIONS[name]()
+        yield TextOnly(recency=ITEM_RECENCY)
+        yield CommunityPopularity()
+        yield Node2Vec()
     else:
         yield LightGCN()
     yield from (peer() for peer in PEERS)
+
+
+def networks(name: str) -> Iterator[InterestGNN | LightGCN]:
+    """The networks of a split, unfitted: epochs and popularity correction are chosen on what `rehearsal` withholds.
+
+    Only where likes are few enough: those on the typed graph pass messages at every step, which costs 400 times as much on gowalla.
+    """
+    if name in TRANSITIONS:
+        yield LightGCN()
+        yield InterestGNN()
+        yield GraphSAGE()
+        yield GAT()
 
 
 def hybrid_models(name: str) -> dict[str, Recommender]:
@@ -156,17 +180,23 @@ def hybrid_models(name: str) -> dict[str, Recommender]:
 
 def _chosen_hybrid(split: PublishedSplit, *, vectors_ID: FloatArray | None) -> Hybrid:
     """Unfitted, with weights that were learned on what `rehearsal` withholds."""
+    inputs, asked_UI = _rehearsed(split, vectors_ID=vectors_ID)
+    # Known by behaviour, the ranker has nothing to read that the pool has not; where items say what they are it may.
+    config = HybridConfig(list_length=split.protocol.judged_length, max_trees=HybridConfig().max_trees if vectors_ID is not None else 0)
+    tuned = Hybrid(hybrid_models(split.name), config=config)
+    tuned.fit(inputs, rng=_rng(), validation_UI=asked_UI)
+    print(dict(tuned.choices.opinions), *tuned.choices.stages, sep="\n", file=sys.stderr, flush=True)
+    return Hybrid(hybrid_models(split.name), config=config, choices=tuned.choices)
+
+
+def _rehearsed(split: PublishedSplit, *, vectors_ID: FloatArray | None) -> tuple[ModelInputs, sp.csr_array]:
+    """What a model may know while it chooses, and what it is then asked for by `CHOICE_USERS` users, [U, I]."""
     rehearsed = rehearsal(split, num_users=CHOICE_USERS, rng=_rng())
     is_asked_U = np.zeros(split.train_UI.shape[0], dtype=np.float32)
     is_asked_U[rehearsed.user_index] = 1.0
     asked_UI = sp.csr_array(sp.diags_array(is_asked_U) @ rehearsed.answer_UI)
     asked_UI.eliminate_zeros()
-    # Known by behaviour, the ranker has nothing to read that the pool has not; where items say what they are it may.
-    config = HybridConfig(list_length=split.protocol.judged_length, max_trees=HybridConfig().max_trees if vectors_ID is not None else 0)
-    tuned = Hybrid(hybrid_models(split.name), config=config)
-    tuned.fit(_known(rehearsed, vectors_ID), rng=_rng(), validation_UI=asked_UI)
-    print(dict(tuned.choices.opinions), *tuned.choices.stages, sep="\n", file=sys.stderr, flush=True)
-    return Hybrid(hybrid_models(split.name), config=config, choices=tuned.choices)
+    return _known(rehearsed, vectors_ID), asked_UI
 
 
 def _known(question: Question, vectors_ID: FloatArray | None) -> ModelInputs:
@@ -189,14 +219,22 @@ def _most_items() -> int:
     return int(np.sqrt(EASE_LIMIT_GIB * 2**30 / 12))
 
 
-def _row(split: PublishedSplit, *, question: Question, model: Contestant) -> Row:
+def _trained_row(split: PublishedSplit, *, question: Question, inputs: ModelInputs, network: InterestGNN | LightGCN) -> Row:
+    with costed() as fitting:
+        early, asked_UI = _rehearsed(split, vectors_ID=inputs.text_ID)
+        network.fit(early, rng=_rng(), validation_UI=asked_UI)
+        chosen = network.as_chosen().fit(inputs, rng=_rng())
+    return _figures(split, question=question, model=chosen, fitting=fitting)
+
+
+def _row(split: PublishedSplit, *, question: Question, inputs: ModelInputs, model: Contestant) -> Row:
     num_liked = np.count_nonzero(question.known_UI.sum(axis=0))
     if isinstance(model, EASE) and num_liked > model.max_items:
         needed = 12 * num_liked**2 / 2**30
         note = f"not run: {num_liked:,} items need {needed:.1f} GiB, the limit is {EASE_LIMIT_GIB:.0f}"
         return {"split": split.name, "model": labelled(model), "users": len(question.user_index), "note": note}
     with costed() as fitting:
-        model.fit(question.inputs, rng=_rng())
+        model.fit(inputs, rng=_rng())
     return _figures(split, question=question, model=model, fitting=fitting)
 
 

@@ -27,6 +27,8 @@ from ml.evaluation.harness import Evaluation
 from ml.evaluation.metrics import MetricArray
 from ml.evaluation.split import TimeSplit, global_time_split
 from ml.evaluation.truth import held_out
+from ml.models.gnn.interest_gnn import InterestGNN
+from ml.models.gnn.lightgcn import LightGCN
 from ml.models.hybrid.hybrid import Hybrid
 from ml.models.inputs import ModelInputs
 from ml.training.candidate import TrainingTables
@@ -38,6 +40,7 @@ ENOUGH_USERS, MOST_WINDOWS = 150, 5
 SNAPSHOTS = ("items", "item_embeddings", "item_interests", "text_interests", "knowledge_graph", "review_signals", "interest_points")
 
 View = Callable[[ModelInputs], ModelInputs]
+Network = InterestGNN | LightGCN
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,14 @@ def fit_hybrid(
     tuned = Hybrid.of(config.hybrid, model=config.model).fit(view(early), rng=_rng(config), validation_UI=validation.relevant_UI)
     network = tuned.gnn.chosen_config if tuned.gnn else config.model
     return Hybrid.of(config.hybrid, model=network, choices=tuned.choices).fit(view(inputs), rng=_rng(config))
+
+
+def fit_network(model: Network, tables: TrainingTables, *, split: TimeSplit, inputs: ModelInputs, config: PipelineConfig) -> Network:
+    """A network by itself, as `fit_hybrid` fits the one in the pool: epochs and correction chosen on the validation slice."""
+    early = tables.inputs(config=config, as_of=split.validation_start)
+    validation = held_out(tables.interactions, inputs=early, start=split.validation_start, end=split.test_start)
+    model.fit(early, rng=_rng(config), validation_UI=validation.relevant_UI)
+    return model.as_chosen().fit(inputs, rng=_rng(config))
 
 
 def interval(windows: Sequence[Window], *, metric: str, model: str, other: str | None = None) -> str:

@@ -6,7 +6,7 @@ Shapes: B batch of users, U users, I items, D embedding size.
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +58,10 @@ class VectorRecommender(Generic[Config]):
         self._item_messages_ID: FloatArray | None = np.zeros((0, 0), dtype=np.float32)
         self._popularity_I: FloatArray = np.zeros(0, dtype=np.float32)
         self._correction = config.popularity_correction
+
+    def as_chosen(self) -> Self:
+        """Unfitted, with the settings that the last fit chose."""
+        return type(self)(self.chosen_config)
 
     @property
     def user_vectors(self) -> FloatArray:
