@@ -26,11 +26,18 @@ class Reading:
     unit: float = 1.0
 
     def evidence(self, scores_BI: FloatArray, *, met_BI: sp.csr_array) -> FloatArray:
-        """Of every item, 0 for those in `met_BI`, float32 [B, I]. Read relatively a row sums to 1, or is 0 where nothing is said."""
+        """Of every item, 0 for those in `met_BI`, float32 [B, I]. Read relatively a row sums to 1, or is 0 where nothing is said.
+
+        Weights that all lie below a millionth of the row's largest, met items included, are what float32 leaves of 0, and say nothing.
+        """
         found_BI = self._raised(scores_BI)
         found_BI[pairs_of(met_BI)] = 0.0
         if self.is_relative:
             total_B1 = found_BI.sum(axis=1, keepdims=True)
+            if self.scale == "weight":
+                least = _ROUNDING**self.sharpness
+                faint = np.flatnonzero(total_B1[:, 0] <= least * found_BI.shape[1])
+                total_B1[faint[found_BI[faint].max(axis=1, initial=0.0) <= least]] = np.inf
             np.divide(found_BI, total_B1, out=found_BI, where=total_B1 > 0)
         return found_BI
 
@@ -56,6 +63,7 @@ def pairs_of(met_BI: sp.csr_array) -> tuple[IntArray, IntArray]:
 
 
 _TINY = np.finfo(np.float32).tiny
+_ROUNDING = 1e-6
 
 
 def unit_of(scores_BI: FloatArray) -> float:

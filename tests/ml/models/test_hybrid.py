@@ -94,6 +94,16 @@ def test_read_as_they_are_a_model_that_knows_more_of_a_user_says_more() -> None:
     assert unit_of(np.zeros((3, 2), dtype=np.float32)) == unit_of(np.zeros((0, 2), dtype=np.float32)) == 1.0
 
 
+def test_what_rounding_leaves_of_nothing_is_no_opinion() -> None:
+    scores_BI = np.zeros((2, 10_000), dtype=np.float32)
+    scores_BI[:, 0], scores_BI[0, 1:], scores_BI[1, 1] = 1.0, 2e-8, 2e-3
+    met_BI = sp.csr_array(scores_BI == 1.0)
+    for sharpness in (1.0, 1.5, 2.0):
+        found_BI = Reading("weight", sharpness).evidence(scores_BI, met_BI=met_BI)
+        assert not found_BI[0].any()
+        np.testing.assert_allclose(found_BI[1, :2], [0.0, 1.0], rtol=1e-5)
+
+
 def test_huge_and_tiny_scores_stay_finite() -> None:
     scores_BI = np.array([[1e30, 1e-30, 0.0], [1e-38, 1e-39, -1e30]], dtype=np.float32)
     for scale in ("weight", "logit"):
