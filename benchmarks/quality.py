@@ -26,7 +26,6 @@ from benchmarks.report import Cost, Options, Row, costed, parse_options, publish
 from ml.config import PipelineConfig
 from ml.config.pipeline import HybridConfig
 from ml.ids import FloatArray, IntArray
-from ml.models.community_popularity import CommunityPopularity
 from ml.models.ease import EASE
 from ml.models.gnn.gat import GAT
 from ml.models.gnn.interest_gnn import InterestGNN
@@ -140,7 +139,6 @@ def contestants(name: str) -> Iterator[Contestant]:
         yield EASE(max_items=_most_items(), recency=RECENT[name])
         yield TRANSITIONS[name]()
         yield TextOnly(recency=ITEM_RECENCY)
-        yield CommunityPopularity()
         yield Node2Vec()
     else:
         yield LightGCN()

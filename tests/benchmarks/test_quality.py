@@ -43,11 +43,7 @@ def test_what_does_not_fit_is_not_run_and_says_why() -> None:
 @pytest.mark.parametrize("name", SPLITS)
 def test_every_split_has_settled_settings(name: str) -> None:
     timeless = ["popularity", "user_knn", "item_knn", "ease", "ials", "spectral_filter"]
-    others = (
-        ["item_knn", "ease", "transitions", "text_only", "community_popularity", "node2vec"]
-        if name in quality.TRANSITIONS
-        else ["lightgcn"]
-    )
+    others = ["item_knn", "ease", "transitions", "text_only", "node2vec"] if name in quality.TRANSITIONS else ["lightgcn"]
     peers = ["implicit ALS", "implicit BPR", "cornac BPR"]
     models = list(quality.contestants(name))
     assert [model.name for model in models] == timeless + others + peers
