@@ -307,6 +307,12 @@ def test_requests_that_are_none_say_what_is_wrong(client) -> None:
     assert "this service gives 100 items at once" in client.post("/v1/recommend", json={"k": 101}).json()["detail"]
 
 
+@pytest.mark.parametrize("body", [r'{"filters": {"\ud83d": ["a"]}}', r'{"\ud83d": 1}', r'{"filters": {"a": ["\ud83d"]}}'])
+def test_half_a_surrogate_pair_is_refused_wherever_it_stands(client, body) -> None:
+    found = client.post("/v1/recommend", content=body, headers={"content-type": "application/json"})
+    assert (found.status_code, found.json()["type"]) == (422, "urn:interest-graph:problem:invalid-request")
+
+
 def test_no_more_is_computed_at_once_than_there_are_threads_for(client, scope) -> None:
     async def number() -> float:
         return to_thread.current_default_thread_limiter().total_tokens
