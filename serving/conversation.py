@@ -23,7 +23,8 @@ Kind = Literal["item", "attribute", "interest", "text", "nothing"]
 _MORE = ("more like", "similar to", "something like", "like", "more", "多来点", "多来一点", "更多", "多一点", "多点", "类似", "像")
 _LESS = (
     "nothing like", "no more", "less of", "less like", "not like", "without", "nothing from", "nothing by", "anything but",
-    "don't want", "do not want", "don't like", "do not like", "don't show me", "do not show me", "don't give me", "do not give me", "except", "fewer", "less", "not", "no",
+    "don't want", "do not want", "don't like", "do not like",
+    "don't show me", "do not show me", "don't give me", "do not give me", "except", "fewer", "less", "not", "no",
     "不想要", "不想看", "不喜欢", "不要", "别给我", "少来点", "少一点", "少点", "除了", "没有", "别",
 )  # fmt: skip
 _SEPARATORS = re.compile(r"[,.;!?，。；！？、\n]+|(?<!\banything )\bbut\b|\band\b|但是|但|而且", re.IGNORECASE)

@@ -35,5 +35,5 @@ def recommend_route(asked: RecommendRequest, request: Request, service: TheServi
     except SignedTextError as error:
         raise Refused(Problem(422, "unusable-token", str(error))) from error
     record.rung = answer.rung
-    service.metrics.answered(answer.rung)
+    service.metrics.answered(answer.rung, num_explored=sum(item.propensity is not None for item in answer.items))
     return answer
