@@ -275,6 +275,17 @@ def test_feedback_only_on_what_was_shown_to_whom_it_was_shown(client, clock, ask
     clock.now -= timedelta(hours=25)
 
 
+def test_a_disliked_item_stays_away_while_the_next_release_takes_over(client, service, ask, clock) -> None:
+    """What the next release knows is known to it alone: answers of the one before it still need to be told."""
+    answer = ask(user_id="switcher", k=3)
+    item = shown(answer)[0]
+    feedback(client, answer, item=item, kind="hide", user="switcher", key="switch")
+    recent, since = service.feedback.recent, service.live.current.knows_until
+    recent.come_into_force(clock() + timedelta(days=1))
+    assert item not in shown(ask(user_id="switcher", k=100))
+    recent.come_into_force(since)
+
+
 def test_feedback_is_logged_with_how_the_item_was_shown(scope, client, service, clock) -> None:
     answer = answered_with(service, clock, reranking={"exploration": 0.5}, user_id="explorer", k=4)
     drawn = answer.items[-1]
