@@ -40,7 +40,7 @@ class RecentFeedback:
             return sorted(user for user, said in self._by_user.items() if any(each.at >= self._since for each in said.values()))
 
     def of(self, user_id: str, *, since: datetime | None = None) -> UserFeedback:
-        """What one user said since the `as_of` of the release that asks, by default the one in force; nothing for a user who said nothing."""
+        """What one user said since the `as_of` of the release that asks, by default the one in force; nothing if they said nothing."""
         with self._one_at_a_time:
             since = since or self._since
             return UserFeedback(tuple(said for said in self._by_user.get(user_id, {}).values() if said.at >= since))
