@@ -86,10 +86,16 @@ class GenerationStore:
         return found.st_ino, found.st_mtime_ns, found.st_size
 
     def live_id(self) -> str | None:
-        """The id the pointer names, whether that generation is whole or not; None before the first publish."""
+        """The id the pointer names, whether that generation is whole or not; None before the first publish.
+
+        Raises `PublishError` where the pointer is torn, which no publish of ours leaves behind.
+        """
         if not self._pointer.exists():
             return None
-        named = Path(yaml.safe_load(self._pointer.read_text(encoding="utf-8"))["registry"]["path"]).parent.name
+        try:
+            named = Path(yaml.safe_load(self._pointer.read_text(encoding="utf-8"))["registry"]["path"]).parent.name
+        except (yaml.YAMLError, TypeError, KeyError, ValueError) as error:
+            raise PublishError(f"{self._pointer} is torn; copy the {READER_CONFIG} of the generation to be live over it") from error
         return named if _GENERATION_ID.fullmatch(named) else None
 
     def live_day(self) -> date | None:

@@ -1,11 +1,14 @@
 """Open stores that follow the pointer: each look-up is answered by one generation as a whole.
 
 The pointer costs one `stat` a look-up; a generation is opened once. A reader of a
-generation that a publish removes meanwhile asks the next one again.
+generation that a publish removes meanwhile asks the next one again. Where the next one
+cannot be opened, the one that is open goes on answering, and the log says why.
 """
 
+import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -19,7 +22,12 @@ from feature_repo.generations import Generation, GenerationStore
 from feature_repo.repository import reading_config
 from ml.config import DatasetHome
 from ml.config.pipeline import FeatureStoreConfig
+from ml.errors import PublishError
 
+log = logging.getLogger(__name__)
+
+# Whatever stood in the way may have gone; to try with every look-up would keep all of them waiting.
+RETRY_SECONDS = 5.0
 Answer = TypeVar("Answer")
 StoreMaker = Callable[[RepoConfig], FeatureStore]
 
@@ -40,8 +48,17 @@ class OpenGeneration:
 class LiveStores:
     """The live generation of a dataset, open; shared by any number of threads."""
 
-    def __init__(self, home: DatasetHome, *, config: FeatureStoreConfig, store_maker: StoreMaker = plain_store) -> None:
-        """Open what is live; raises `PublishError` if nothing was ever published."""
+    def __init__(
+        self,
+        home: DatasetHome,
+        *,
+        config: FeatureStoreConfig,
+        store_maker: StoreMaker = plain_store,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Open what is live; raises `PublishError` if nothing was ever published, or what is live is torn."""
+        self._seconds = seconds
+        self._tried_again_at = 0.0
         self._home = home
         self._config = config
         self._generations = GenerationStore(home)
@@ -51,14 +68,25 @@ class LiveStores:
         self._current = self._open()
 
     def current(self) -> OpenGeneration:
-        """What the pointer names now."""
-        mark = self._generations.pointer_mark()
-        if mark != self._mark:
+        """What the pointer names now, or named last where that cannot be opened."""
+        try:
+            mark = self._generations.pointer_mark()
+        except PublishError:
+            # The pointer is gone; what it named last is not.
+            return self._current
+        if mark != self._mark and self._seconds() >= self._tried_again_at:
             with self._lock:
                 if mark != self._mark:
-                    self._current = self._open()
-                    self._mark = mark
+                    self._follow(mark)
         return self._current
+
+    def _follow(self, mark: tuple[int, int, int]) -> None:
+        try:
+            self._current = self._open()
+            self._mark = mark
+        except (PublishError, FeastError, sqlite3.Error, OSError) as error:
+            self._tried_again_at = self._seconds() + RETRY_SECONDS
+            log.error("the live generation cannot be opened, %s goes on answering: %s", self._current.generation.generation_id, error)
 
     def read(self, ask: Callable[[OpenGeneration], Answer]) -> Answer:
         """What `ask` answers of one generation, all of whose rows were there until the answer was complete."""

@@ -6,7 +6,7 @@ The application is `feature_repo.server`, the guard `serving.access.guard`; neit
 from fastapi.responses import Response
 from starlette.types import ASGIApp
 
-from feature_repo.definitions import SERVICES
+from feature_repo.definitions import SERVICES, feature_fields
 from feature_repo.server import feature_app
 from ml.config import DatasetHome, PipelineConfig
 from ml.contracts import CONTRACTS
@@ -25,6 +25,8 @@ RULES = RouteRules(
         ("GET", "/openapi.json"): "read",
     }
 )
+# What each view holds beside its key.
+FEATURES = {view: frozenset(field.name for field in feature_fields(CONTRACTS[view])) for view in SERVICES.values()}
 # What each feature service, and each view, is asked by.
 KEYS = {name: CONTRACTS[view].key[0] for service, view in SERVICES.items() for name in (service, view)}
 
@@ -34,7 +36,7 @@ def guarded_feature_app(home: DatasetHome, *, config: PipelineConfig) -> ASGIApp
     app = feature_app(home, config=config.features, prepare=answer_with_problems)
     metrics = ServiceMetrics(now=utc_now)
     app.add_api_route("/metrics", lambda: Response(metrics.render(), media_type=CONTENT_TYPE), include_in_schema=False)
-    checks = {"/get-online-features": look_up_check(KEYS.get, max_entities=config.serving.max_entities)}
+    checks = {"/get-online-features": look_up_check(KEYS.get, max_entities=config.serving.max_entities, features_of=FEATURES.get)}
     return guarded(app, rules=RULES, access=home.access, config=config.serving, metrics=metrics, body_checks=checks)
 
 

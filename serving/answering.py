@@ -32,9 +32,11 @@ class Candidates:
 def find_candidates(snapshot: Snapshot, asked: Asked, *, k: int) -> list[Candidates]:
     """Enough to choose `k` from, rung after rung, no item twice; fewer where the catalogue has no more to offer.
 
-    Left out are items the user met (unless `reranking.drop_seen` is off), those they want no more of, and what its own limits exclude.
+    Left out are items that are out of stock, that the user met (unless `reranking.drop_seen` is off), those they want no more of,
+    and what its own limits exclude.
     """
-    offered_I = asked.limits.offered(snapshot.catalogue) & ~_met(snapshot, asked)
+    # Before a pool is cut: one full of what nobody can have would leave nothing to choose from.
+    offered_I = asked.limits.offered(snapshot.catalogue) & ~_met(snapshot, asked) & ~snapshot.facts.is_out_of_stock_I
     found: list[Candidates] = []
     wanted = max(POOL_TIMES * k, POOL_LEAST)
     for scored in climb(snapshot, asked):

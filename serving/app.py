@@ -88,6 +88,7 @@ def build_service(served: Served, *, now: Callable[[], datetime] = utc_now) -> S
             tables=home.tables,
             releases=home.releases,
             day=generation.day,
+            release_id=generation.release_id,
             config=config,
             language=served.dataset.language,
             open_encoder=served.open_encoder,

@@ -87,9 +87,10 @@ class Catalogue:
     @cached_property
     def _having(self) -> Mapping[str, "_Having"]:
         """Found once for all requests: spelling a name normally costs more than looking it up."""
-        return {name: _Having.of([self._given(name, item) for item in range(len(self))]) for name in sorted(self.attribute_names)}
+        return {name: _Having.of([self.given(name, item) for item in range(len(self))]) for name in sorted(self.attribute_names)}
 
-    def _given(self, name: str, item: int) -> Values:
+    def given(self, name: str, item: int) -> Values:
+        """What an item, by position, has of an attribute; of its category every level, the whole of it last."""
         if name == CATEGORY:
             levels = self.category_I[item].split(LEVEL) if self.category_I[item] else []
             return tuple(LEVEL.join(levels[: depth + 1]) for depth in range(len(levels)))

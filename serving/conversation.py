@@ -23,18 +23,35 @@ Kind = Literal["item", "attribute", "interest", "text", "nothing"]
 _MORE = ("more like", "similar to", "something like", "like", "more", "多来点", "多来一点", "更多", "多一点", "多点", "类似", "像")
 _LESS = (
     "nothing like", "no more", "less of", "less like", "not like", "without", "nothing from", "nothing by", "anything but",
-    "don't want", "do not want", "except", "fewer", "less", "not", "no",
-    "不想要", "不喜欢", "不要", "少来点", "少一点", "少点", "除了", "没有", "别",
+    "don't want", "do not want", "don't like", "do not like",
+    "don't show me", "do not show me", "don't give me", "do not give me", "except", "fewer", "less", "not", "no",
+    "不想要", "不想看", "不喜欢", "不要", "别给我", "少来点", "少一点", "少点", "除了", "没有", "别",
 )  # fmt: skip
-_SEPARATORS = re.compile(r"[,.;!?，。；！？、\n]+|\bbut\b|\band\b|但是|但|而且")
+_SEPARATORS = re.compile(r"[,.;!?，。；！？、\n]+|(?<!\banything )\bbut\b|\band\b|但是|但|而且", re.IGNORECASE)
+# What may stand before words of more and of less, and says nothing of its own.
+_WISHING = re.compile(r"^(?:(?:please|can you|could you|show me|give me|i want|i would|i'd|i)\s+|请|我想要|我想看|我|给我)+", re.IGNORECASE)
 _BEFORE = re.compile(r"^(?:(?:of|from|by|the|a|an|any|brand|given)\s+|品牌)+", re.IGNORECASE)
-_AFTER = re.compile(r"(?:\s+(?:please|items?|things?|ones?)|的|牌子|东西)+$", re.IGNORECASE)
+_AFTER = re.compile(r"(?:\s+(?:please|items?|things?|ones?)|(?<!个)牌子|的|东西)+$", re.IGNORECASE)
 _POLITE = frozenset({"please", "thanks", "thank you", "请", "谢谢"})
 _NUMBERED = {
     "this": 1, "that": 1, "it": 1, "first": 1, "second": 2, "third": 3,
     "这个": 1, "那个": 1, "第一个": 1, "第二个": 2, "第三个": 3,
 }  # fmt: skip
+# Words for an attribute that "this one's" may be followed by, beside the attribute's own name.
+_ATTRIBUTE_WORDS = {
+    "品牌": "brand",
+    "牌子": "brand",
+    "类别": CATEGORY,
+    "类": CATEGORY,
+    "标签": TAGS,
+    "tag": TAGS,
+    "颜色": "color",
+    "材质": "material",
+}
+_OF_SHOWN = re.compile(r"^(.+?)(?:'s|’s|的)?\s*(?:\s(\S+)|(品牌|牌子|类别|类|标签|颜色|材质))$")
 MOST_TURNS = 50
+# Each is read anew on every turn, which costs as much as a text that is looked for.
+MOST_UNWANTED_TEXTS = 8
 # Of what was said, kept in the state; what a text is looked for by is longer than that only on its own turn.
 _MOST_CHARACTERS = 300
 
@@ -69,7 +86,10 @@ class Conversation:
             if word.kind != "nothing":
                 said.pop(_subject(word), None)
                 said[_subject(word)] = word
-        return replace(self, said=tuple(said.values())[-MOST_TURNS:])
+        kept = tuple(said.values())[-MOST_TURNS:]
+        unwanted = [word for word in kept if (word.kind, word.sense) == ("text", "less")]
+        forgotten = unwanted[:-MOST_UNWANTED_TEXTS]
+        return replace(self, said=tuple(word for word in kept if word not in forgotten))
 
     @property
     def text(self) -> str:
@@ -109,10 +129,11 @@ def understand(say: str, *, snapshot: Snapshot, shown: Sequence[str] = ()) -> li
     rest = []
     for clause in _clauses(say):
         found = _of_clause(clause, snapshot=snapshot, shown=shown)
-        if found is None or (found.kind, found.sense) == ("text", "more"):
-            rest.append(clause if found is None else found.name)
+        if found is None:
+            rest.append(clause)
         else:
-            words.append(found)
+            rest += [word.name for word in found if (word.kind, word.sense) == ("text", "more")]
+            words += [word for word in found if (word.kind, word.sense) != ("text", "more")]
     if rest:
         words.append(Understood("more", "text", "", ", ".join(rest)))
     return words
@@ -125,9 +146,10 @@ def _clauses(say: str) -> Iterator[str]:
             yield clause
 
 
-def _of_clause(clause: str, *, snapshot: Snapshot, shown: Sequence[str]) -> Understood | None:
+def _of_clause(clause: str, *, snapshot: Snapshot, shown: Sequence[str]) -> list[Understood] | None:
     """What a clause of more or of less is about; None where it says no such word."""
-    lowered = clause.casefold()
+    clause = _WISHING.sub("", clause)
+    lowered = clause.casefold().replace("’", "'")
     senses: tuple[tuple[Sense, Sequence[str]], ...] = (("less", _LESS), ("more", _MORE))
     for sense, openings in senses:
         for opening in openings:
@@ -137,12 +159,31 @@ def _of_clause(clause: str, *, snapshot: Snapshot, shown: Sequence[str]) -> Unde
     return None
 
 
-def _about(subject: str, *, sense: Sense, snapshot: Snapshot, shown: Sequence[str]) -> Understood:
+def _about(subject: str, *, sense: Sense, snapshot: Snapshot, shown: Sequence[str]) -> list[Understood]:
     """What is known by that name; else the words themselves, or nothing where they point at an item that was not shown."""
     if _key(subject) in _NUMBERED and _NUMBERED[_key(subject)] > len(shown):
-        return Understood(sense, "nothing", "", subject)
+        return [Understood(sense, "nothing", "", subject)]
     found = _named(subject, sense=sense, snapshot=snapshot, shown=shown)
-    return found or Understood(sense, "text", "", subject)
+    if found is not None:
+        return [found]
+    return _values_of_shown(subject, sense=sense, snapshot=snapshot, shown=shown) or [Understood(sense, "text", "", subject)]
+
+
+def _values_of_shown(subject: str, *, sense: Sense, snapshot: Snapshot, shown: Sequence[str]) -> list[Understood]:
+    """What an item that was shown has of an attribute ("this brand", "the second one's category"); empty where no such thing is meant."""
+    meant = _OF_SHOWN.match(subject)
+    place = _NUMBERED.get(_key(_AFTER.sub("", meant[1]).strip())) if meant else None
+    if meant is None or place is None:
+        return []
+    word = _key(meant[2] or meant[3])
+    attribute = _ATTRIBUTE_WORDS.get(word, word)
+    if attribute not in snapshot.catalogue.values:
+        return []
+    item = snapshot.catalogue.positions(shown[place - 1 : place])
+    given = snapshot.catalogue.given(attribute, int(item[0])) if len(item) else ()
+    # Of a category the levels above are had, too: the last is the item's own.
+    values = given[-1:] if attribute == CATEGORY else given
+    return [Understood(sense, "attribute", attribute, value) for value in values] or [Understood(sense, "nothing", "", subject)]
 
 
 def _named(phrase: str, *, sense: Sense, snapshot: Snapshot, shown: Sequence[str]) -> Understood | None:

@@ -34,6 +34,7 @@ class ServiceMetrics:
         self._in_flight = Gauge("interest_graph_requests_in_flight", "Requests being answered.", registry=self.registry)
         self._refusals = Counter("interest_graph_refusals", "Requests refused by the guard.", ["problem"], registry=self.registry)
         self._answers = Counter("interest_graph_answers", "Recommendations by the rung that answered.", ["rung"], registry=self.registry)
+        self._explored = Counter("interest_graph_explored_places", "Places of lists that chance filled.", registry=self.registry)
         self._feedback = Counter("interest_graph_feedback", "Feedback by kind and outcome.", ["kind", "outcome"], registry=self.registry)
         self._release = Gauge("interest_graph_release_info", "The release that answers: 1.", ["release"], registry=self.registry)
         self._age = Gauge("interest_graph_release_age_seconds", "Seconds since the end of the release's day.", registry=self.registry)
@@ -52,9 +53,10 @@ class ServiceMetrics:
         if problem is not None:
             self._refusals.labels(problem).inc()
 
-    def answered(self, rung: str) -> None:
-        """A recommendation was given by this rung of the ladder."""
+    def answered(self, rung: str, *, num_explored: int = 0) -> None:
+        """A recommendation was given by this rung of the ladder; chance filled so many of its places."""
         self._answers.labels(rung).inc()
+        self._explored.inc(num_explored)
 
     def feedback_came(self, *, kind: str, outcome: str) -> None:
         """Feedback was accepted or refused; `outcome` is one of the caller's few words."""

@@ -33,7 +33,8 @@ class Problem:
         """The JSON document."""
         phrase = HTTPStatus(self.status).phrase
         document = {"type": f"urn:interest-graph:problem:{self.name}", "title": phrase, "status": self.status, "detail": self.detail}
-        return json.dumps(document, ensure_ascii=False).encode()
+        # The place of a mistake may be a name that the caller sent, half of a surrogate pair too.
+        return json.dumps(document, ensure_ascii=False).encode(errors="replace")
 
     def response(self) -> Response:
         """As an answer of FastAPI's."""

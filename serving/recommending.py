@@ -65,14 +65,14 @@ def recommend(snapshot: Snapshot, request: RecommendRequest, *, context: Context
     asked = _asked(request, conversation=conversation, context=context, paged=paged)
     groups = find_candidates(snapshot, asked, k=request.k)
     token = request.conversation or request.cursor or context.request_id
-    placed, shortfall = _placed(snapshot, groups, request=request, context=context, token=token)
+    placed, shortfall, goes_on = _placed(snapshot, groups, request=request, context=context, token=token)
     items = _told(snapshot, groups, placed, asked=asked, endpoint=context.endpoint)
     shown = [item.item_id for item in items]
     return RecommendAnswer(
         **release_info(snapshot, now=context.now),
         items=items,
         rung=items[0].rung if items else groups[0].rung if groups else "popular",
-        cursor=_next_cursor(paged, shown, k=request.k, context=context, signers=signers),
+        cursor=_next_cursor(paged, shown, context=context, signers=signers) if goes_on and shown else None,
         impression=signers.impressions.sign(
             [Impression(item.item_id, item.rank, item.propensity or 1.0) for item in items],
             release_id=snapshot.release_id,
@@ -145,10 +145,13 @@ def _asked(request: RecommendRequest, *, conversation: Conversation, context: Co
 
 def _placed(
     snapshot: Snapshot, groups: Sequence[Candidates], *, request: RecommendRequest, context: Context, token: str
-) -> tuple[list[tuple[Candidates, Placed]], str]:
-    """Each rung's candidates re-ranked in turn until there are `k`, and why there are fewer, if so."""
+) -> tuple[list[tuple[Candidates, Placed]], str, bool]:
+    """Each rung's candidates re-ranked in turn until there are `k`, why there are fewer, if so, and whether there may be a next page."""
     found: list[tuple[Candidates, Placed]] = []
-    shortfall = "" if groups else "nothing is left to offer: everything was met, excluded, or has none of the filters' values"
+    is_capped = False
+    shortfall = (
+        "" if groups else "nothing is left to offer: everything was met, excluded, is out of stock, or has none of the filters' values"
+    )
     for candidates in groups:
         if len(found) == request.k:
             break
@@ -161,10 +164,13 @@ def _placed(
             as_of=context.now,
             token=token,
             diversity=request.diversity,
+            above=np.array([place.item_index for _, place in found], dtype=np.int64),
         )
         found += [(candidates, place) for place in listed.places]
         shortfall = listed.shortfall
-    return found, shortfall if len(found) < request.k else ""
+        is_capped |= "cap" in listed.left_out
+    is_short = len(found) < request.k
+    return found, shortfall if is_short else "", not is_short or is_capped
 
 
 def _told(
@@ -197,10 +203,10 @@ def _told(
     ]
 
 
-def _next_cursor(paged: Sequence[str], shown: Sequence[str], *, k: int, context: Context, signers: Signers) -> str | None:
-    """None at the end: the list was short, or so much was paged through that nobody reads on."""
+def _next_cursor(paged: Sequence[str], shown: Sequence[str], *, context: Context, signers: Signers) -> str | None:
+    """None where so much was paged through that nobody reads on."""
     so_far = [*paged, *shown]
-    if len(shown) < k or len(so_far) > MOST_PAGED or sum(map(len, so_far)) > _MOST_PAGED_CHARACTERS:
+    if len(so_far) > MOST_PAGED or sum(map(len, so_far)) > _MOST_PAGED_CHARACTERS:
         return None
     return signers.cursors.sign({"shown": so_far}, now=context.now)
 

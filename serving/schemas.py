@@ -29,7 +29,7 @@ class RecommendRequest(Strict):
     cursor: Token | None = Field(None, description="Of the last answer: what comes after it.")
     exclude: list[Id] = Field(default_factory=list, max_length=MAX_IDS, description="Items never to offer.")
     allow: list[Id] | None = Field(None, max_length=MAX_IDS, description="Only these items; null for the whole catalogue.")
-    filters: dict[str, Values] = Field(
+    filters: dict[Annotated[str, StringConstraints(max_length=256)], Values] = Field(
         default_factory=dict, max_length=20, description="Only items with one of these values, by attribute; also `category` and `tags`."
     )
     diversity: float | None = Field(None, ge=0, le=1, description="0 the best scores alone, 1 the most different; null as configured.")

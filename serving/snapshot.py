@@ -32,7 +32,7 @@ from ml.ranking.rungs import Rung, interest_rung
 from ml.ranking.wording import Language
 from ml.text.encoder import Encoder
 from ml.training.releases import ReleaseStore
-from ml.training.releasing import id_in_force, released_model
+from ml.training.releasing import NO_RELEASE, model_of
 from ml.unit_rows import unit_rows
 from serving.catalogue import Catalogue
 from serving.taste import Taste
@@ -179,14 +179,16 @@ def _rows(table: pa.Table, key: str, wanted: str, *, k: int) -> list[dict[str, o
 
 
 def load_snapshot(
-    *, tables: Path, releases: Path, day: date, config: PipelineConfig, language: Language, open_encoder: OpenEncoder
+    *, tables: Path, releases: Path, day: date, release_id: str, config: PipelineConfig, language: Language, open_encoder: OpenEncoder
 ) -> Snapshot:
-    """Read a finished day. Raises `MissingTableError` or `ReleaseError` naming what is not there."""
+    """Read a finished day, with the release that is live on it: after a rollback not the one that the day's tables were made by.
+
+    Raises `MissingTableError` or `ReleaseError` naming what is not there.
+    """
     store = TableStore(tables)
     read = {
         name: store.read(CONTRACTS[name], day=day)
         for name in (
-            "release_decisions",
             "items",
             "item_features",
             "item_embeddings",
@@ -198,11 +200,11 @@ def load_snapshot(
             "interest_graph",
         )
     }
-    decisions = read["release_decisions"]
-    release = released_model(decisions, releases=ReleaseStore(releases))
+    release_id = release_id or NO_RELEASE
+    release = model_of(release_id, releases=ReleaseStore(releases))
     names = Names.from_tables(items=read["items"], interest_points=read["interest_points"], knowledge_graph=read["knowledge_graph"])
     return Snapshot(
-        release_id=id_in_force(decisions),
+        release_id=release_id,
         day=day,
         language=language,
         config=config,

@@ -37,6 +37,10 @@ class MarginalRelevance:
 
     def take(self, place: int) -> None:
         """Remember a candidate as one that stands above."""
+        self.stands_above(self._vectors_ND[place])
+
+    def stands_above(self, vector_D: FloatArray) -> None:
+        """Remember any item that stands above by its vector."""
         if self._strength > 0:
-            cosine_N = (self._vectors_ND @ self._vectors_ND[place]).astype(np.float64)
+            cosine_N = (self._vectors_ND @ vector_D).astype(np.float64)
             self._nearest_N = cosine_N if self._nearest_N is None else np.maximum(self._nearest_N, cosine_N)

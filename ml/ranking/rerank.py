@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ml.config.pipeline import RerankingConfig
 from ml.ids import BoolArray, FloatArray, IntArray
-from ml.ranking.caps import Caps
+from ml.ranking.caps import NO_ITEMS, Caps
 from ml.ranking.diversity import MarginalRelevance
 from ml.ranking.exploration import draw, generator_of, num_slots, propensities
 from ml.ranking.item_facts import ItemFacts
@@ -75,10 +75,12 @@ def rerank(
     token: str,
     seen: IntArray | None = None,
     diversity: float | None = None,
+    above: IntArray = NO_ITEMS,
 ) -> Reranked:
     """The `k` items to show of candidates that come best first, item positions and finite scores [N].
 
-    Equal ones keep the order they came in. `seen` are item positions the user met, `diversity` is the request's own strength,
+    Equal ones keep the order they came in. `seen` are item positions the user met, `diversity` is the request's own strength, `above`
+    are item positions that stand in the list already: caps count them and variety keeps away from them;
     `token` the request's own text: the same call with the same token gives the same list. O(N k D).
     Raises `ValueError` for a `k` below 1 and for candidates that are no such list, `ConfigError` for a cap on what `facts` does not hold.
     """
@@ -86,8 +88,8 @@ def rerank(
     kept_N, left_out = _filtered(item_N, facts=facts, seen=seen if config.drop_seen else None)
     pool = _boosted(item_N, score_N, kept=kept_N, facts=facts, config=config, as_of=as_of)
     strength = config.diversity if diversity is None else diversity
-    greedy = _greedy(pool, facts=facts, caps=Caps(config.caps, facts=facts, item_N=pool.item_N), strength=strength, k=k)
-    places = _with_slots(greedy, pool=pool, facts=facts, config=config, k=k, token=token)
+    greedy = _greedy(pool, facts=facts, config=config, above=above, strength=strength, k=k)
+    places = _with_slots(greedy, pool=pool, facts=facts, config=config, above=above, k=k, token=token)
     if len(places) < min(k, len(pool.item_N)):
         left_out["cap"] = len(pool.item_N) - len(places)
     return Reranked(tuple(places), left_out, _shortfall(len(places), k=k, num_candidates=len(item_N), left_out=left_out))
@@ -121,9 +123,14 @@ def _boosted(item_N: IntArray, score_N: FloatArray, *, kept: IntArray, facts: It
     return _Pool(item_N[kept][order], score_N[kept][order], kept[order], boost_N[order], age_N[order])
 
 
-def _greedy(pool: _Pool, *, facts: ItemFacts, caps: Caps, strength: float, k: int) -> list[tuple[int, tuple[Note, ...]]]:
+def _greedy(
+    pool: _Pool, *, facts: ItemFacts, config: RerankingConfig, above: IntArray, strength: float, k: int
+) -> list[tuple[int, tuple[Note, ...]]]:
     """Places in the pool, one after the other, each the most valuable that no cap closes, and what moved them."""
+    caps = Caps(config.caps, facts=facts, item_N=pool.item_N, above=above)
     value = MarginalRelevance(pool.boosted_N, vectors_ND=facts.vectors_ID[pool.item_N], strength=strength)
+    for item in above.tolist():
+        value.stands_above(facts.vectors_ID[item])
     is_left_N = np.ones(len(pool.item_N), dtype=np.bool_)
     found: list[tuple[int, tuple[Note, ...]]] = []
     while len(found) < k and (is_left_N & caps.is_open_N).any():
@@ -154,7 +161,14 @@ def _fresh(place: int, *, pool: _Pool) -> tuple[Note, ...]:
 
 
 def _with_slots(
-    greedy: Sequence[tuple[int, tuple[Note, ...]]], *, pool: _Pool, facts: ItemFacts, config: RerankingConfig, k: int, token: str
+    greedy: Sequence[tuple[int, tuple[Note, ...]]],
+    *,
+    pool: _Pool,
+    facts: ItemFacts,
+    config: RerankingConfig,
+    above: IntArray,
+    k: int,
+    token: str,
 ) -> list[Placed]:
     """The list with its last places drawn from beyond it, under the same caps; where nothing is left to draw, as it was."""
     found = [_placed(place, pool=pool, notes=notes) for place, notes in greedy]
@@ -162,7 +176,7 @@ def _with_slots(
     slots = num_slots(config.exploration, k=k)
     if not slots or not len(beyond):
         return found
-    caps, rng = Caps(config.caps, facts=facts, item_N=pool.item_N), generator_of(token)
+    caps, rng = Caps(config.caps, facts=facts, item_N=pool.item_N, above=above), generator_of(token)
     kept = list(greedy[: k - slots])
     for place, _ in kept:
         caps.take(place)

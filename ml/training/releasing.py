@@ -52,7 +52,11 @@ def id_in_force(decisions: pa.Table) -> str:
 
 def released_model(decisions: pa.Table, *, releases: ReleaseStore) -> tuple[Release, FittedModel] | None:
     """The release in force that a day's `release_decisions` name, and its model; None where there is none."""
-    release_id = id_in_force(decisions)
+    return model_of(id_in_force(decisions), releases=releases)
+
+
+def model_of(release_id: str, *, releases: ReleaseStore) -> tuple[Release, FittedModel] | None:
+    """A release by its id, and its model; None for `NO_RELEASE`."""
     if release_id == NO_RELEASE:
         return None
     release = releases.get(release_id)

@@ -4,18 +4,21 @@ Feast 0.67 answers a caller's mistake as its own failure (500); here it is a ref
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from serving.access.guard import BodyCheck
 from serving.problems import Problem
 
 
-def look_up_check(key_of: Callable[[str], str | None], *, max_entities: int) -> BodyCheck:
+def look_up_check(
+    key_of: Callable[[str], str | None], *, max_entities: int, features_of: Callable[[str], Collection[str] | None] = lambda _: None
+) -> BodyCheck:
     """A check of the body of Feast's `/get-online-features`.
 
     `key_of` gives the entity key that a feature service or a feature view needs, None where it is
-    for Feast to say that there is none. What is no JSON object is left for Feast to refuse, too.
+    for Feast to say that there is none; `features_of` what a view holds, None where nobody knows.
+    What is no JSON object is left for Feast to refuse, too.
     """
 
     def check(body: bytes) -> Problem | None:
@@ -25,7 +28,7 @@ def look_up_check(key_of: Callable[[str], str | None], *, max_entities: int) -> 
             return None
         if not isinstance(wish, dict):
             return None
-        wrong = _wrong_names(wish) or _wrong_entities(wish.get("entities"), needed=_needed(wish, key_of))
+        wrong = _wrong_names(wish, features_of) or _wrong_entities(wish.get("entities"), needed=_needed(wish, key_of))
         if wrong:
             return Problem(422, "invalid-request", wrong)
         asked = max(len(ids) for ids in wish["entities"].values())
@@ -37,12 +40,22 @@ def look_up_check(key_of: Callable[[str], str | None], *, max_entities: int) -> 
     return check
 
 
-def _wrong_names(wish: Mapping[str, Any]) -> str | None:
+def _wrong_names(wish: Mapping[str, Any], features_of: Callable[[str], Collection[str] | None]) -> str | None:
     service, features = wish.get("feature_service"), wish.get("features")
     if isinstance(service, str) and service:
         return None
     is_list = isinstance(features, list) and all(isinstance(name, str) and all(name.partition(":")) for name in features)
-    return None if features and is_list else 'name what to look up: "feature_service": NAME, or "features": ["VIEW:FEATURE", ...]'
+    if not features or not is_list:
+        return 'name what to look up: "feature_service": NAME, or "features": ["VIEW:FEATURE", ...]'
+    if len(set(features)) < len(features):
+        return "features: one is named twice; name each once"
+    for view, _, feature in (name.partition(":") for name in features):
+        if "@" in view:
+            return "features: a view has no versions here; name it without @"
+        held = features_of(view)
+        if held is not None and feature not in held:
+            return f"features: {view} holds no such feature; it holds {', '.join(sorted(held))}"
+    return None
 
 
 def _needed(wish: Mapping[str, Any], key_of: Callable[[str], str | None]) -> set[str]:

@@ -1,13 +1,13 @@
 """One thing a user said, as it is given, as it was accepted, and as a line of the log.
 
 A line is a JSON object whose last member is the CRC-32 of the object without it, so
-that a torn or changed line is known as one. Its members are the columns of raw events.
+that a torn or changed line is known as one. Its members are the columns of raw events, and how the item was shown, which events leave out.
 """
 
 import json
 import math
 import zlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 from ml.intake.feedback import DEFAULT_WEIGHTS
@@ -21,8 +21,22 @@ _CHECK_BYTES = len(_CHECK % 0)
 
 
 @dataclass(frozen=True)
+class ShownAs:
+    """How the item was shown: by which release, at which rank from 1, and how likely it was to stand there.
+
+    Reward over propensity is what tells how another draw would have done (docs/reranking.md).
+    """
+
+    release_id: str
+    rank: int
+    propensity: float
+
+
+@dataclass(frozen=True)
 class Feedback:
     """What a user says: of an item, or in words. `key` is the idempotency key; ids are raw, as the client knows them.
+
+    How it was `shown` is kept beside it; the same said of another answer that showed it is the same feedback.
 
     Raises `ValueError`, naming the member and how to mend it.
     """
@@ -34,6 +48,7 @@ class Feedback:
     value: float | None = None
     text: str | None = None
     session_id: str | None = None
+    shown: ShownAs | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -74,6 +89,7 @@ def to_line(accepted: Accepted) -> bytes:
         "value": said.value,
         "text": said.text,
         "session_id": said.session_id,
+        "shown": asdict(said.shown) if said.shown else None,
     }
     given = {name: member for name, member in members.items() if member is not None}
     content = json.dumps(given, ensure_ascii=False, separators=(",", ":")).encode()
@@ -93,7 +109,8 @@ def from_line(line: bytes) -> Accepted:
     members = json.loads(line)
     del members["check"]
     key, at = members.pop("event_id").removeprefix(EVENT_ID_PREFIX), datetime.fromisoformat(members.pop("event_at"))
-    return Accepted(Feedback(key=key, kind=members.pop("event_type"), **members), at)
+    shown = members.pop("shown", None)
+    return Accepted(Feedback(key=key, kind=members.pop("event_type"), shown=ShownAs(**shown) if shown else None, **members), at)
 
 
 def _check_text(name: str, text: str | None, *, most: int, needed: bool) -> None:

@@ -47,4 +47,4 @@ class KeyMemory:
 def _digest(feedback: Feedback) -> bytes:
     # 4 and 4.0 are one number.
     value = None if feedback.value is None else float(feedback.value)
-    return hashlib.blake2b(repr(astuple(replace(feedback, value=value))).encode(), digest_size=16).digest()
+    return hashlib.blake2b(repr(astuple(replace(feedback, value=value, shown=None))).encode(), digest_size=16).digest()

@@ -1,5 +1,7 @@
 """`POST /v1/feedback`: what a user says of something shown, durable before it is acknowledged."""
 
+import logging
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -7,10 +9,16 @@ from pydantic import Field, StringConstraints
 
 from ml.errors import FeedbackError, KeyReusedError, SignedTextError
 from serving.access.impressions import Subject
-from serving.feedback.entry import KINDS, MAX_ID_CHARACTERS, MAX_TEXT_CHARACTERS, Feedback
+from serving.feedback.entry import KINDS, MAX_ID_CHARACTERS, MAX_TEXT_CHARACTERS, Feedback, ShownAs
 from serving.problems import GUARDED, Problem, Refused, documented
 from serving.schemas import FeedbackAnswer, Id, Strict, Token
 from serving.service import Service, TheService
+
+log = logging.getLogger(__name__)
+
+NOT_KEPT = Problem(
+    503, "not-kept", "feedback cannot be kept now; nothing of this was, send it again under the same id", {"retry-after": "5"}
+)
 
 router = APIRouter(responses=documented(*GUARDED, 409))
 
@@ -35,7 +43,7 @@ async def feedback_route(given: FeedbackRequest, service: TheService) -> Feedbac
     """Keeps it, counts it in the very next answer, and hands it to the next refresh as an event."""
     try:
         feedback = Feedback(given.id, given.user_id, given.kind, given.item_id, given.value, given.text, given.session_id)
-        _check_shown(given, service)
+        feedback = replace(feedback, shown=_shown(given, service))
         accepted = (await service.feedback.accept([feedback]))[0]
     except ValueError as error:
         raise _refused(given, service, 422, "not-feedback", error) from error
@@ -44,18 +52,23 @@ async def feedback_route(given: FeedbackRequest, service: TheService) -> Feedbac
     except KeyReusedError as error:
         raise _refused(given, service, 409, "id-reused", error) from error
     except FeedbackError as error:
-        raise _refused(given, service, 503, "not-kept", error) from error
+        # Where the log lies, and what is wrong with the disk, is not the caller's to know.
+        log.error("feedback is not kept: %s", error)
+        service.metrics.feedback_came(kind=given.kind, outcome="not-kept")
+        raise Refused(NOT_KEPT) from error
     service.metrics.feedback_came(kind=given.kind, outcome="accepted")
     return FeedbackAnswer(id=given.id, event_id=accepted.event_id, event_at=accepted.event_at)
 
 
-def _check_shown(given: FeedbackRequest, service: Service) -> None:
-    """Raise `SignedTextError` for an item that no answer of ours showed this user."""
+def _shown(given: FeedbackRequest, service: Service) -> ShownAs | None:
+    """How the item was shown, None without one; raises `SignedTextError` for an item that no answer of ours showed this user."""
     if given.item_id is None:
-        return
+        return None
     if given.impression is None:
         raise SignedTextError("malformed", "feedback on an item needs the impression of the answer that showed it; send it along")
-    service.signers.impressions.verify(given.impression, item_id=given.item_id, subject=Subject("user", given.user_id), now=service.now())
+    subject = Subject("user", given.user_id)
+    found = service.signers.impressions.verify(given.impression, item_id=given.item_id, subject=subject, now=service.now())
+    return ShownAs(found.release_id, found.rank, found.propensity)
 
 
 def _refused(given: FeedbackRequest, service: Service, status: int, name: str, error: Exception) -> Refused:

@@ -24,7 +24,7 @@ def recommend_route(asked: RecommendRequest, request: Request, service: TheServi
         )
     inside = service.border.inward(asked.user_id) if asked.user_id is not None else None
     context = Context(
-        said=service.feedback.recent.of(inside) if inside is not None else UserFeedback(),
+        said=service.feedback.recent.of(inside, since=snapshot.knows_until) if inside is not None else UserFeedback(),
         request_id=record.request_id,
         now=service.now(),
         inside_user_id=inside,
@@ -35,5 +35,5 @@ def recommend_route(asked: RecommendRequest, request: Request, service: TheServi
     except SignedTextError as error:
         raise Refused(Problem(422, "unusable-token", str(error))) from error
     record.rung = answer.rung
-    service.metrics.answered(answer.rung)
+    service.metrics.answered(answer.rung, num_explored=sum(item.propensity is not None for item in answer.items))
     return answer

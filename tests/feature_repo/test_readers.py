@@ -267,3 +267,25 @@ def test_a_reader_without_our_code_holds_its_generation(world, now):
         publish(world.home, config=config, day=FIRST)
         names[number] = read(FeatureStore(repo_path=str(world.home.feature_store)))
     assert names == {number: [[f"word{number}"]] for number in range(1, 5)}
+
+
+@pytest.mark.parametrize("harm", ["gone", "empty", "no yaml", "to nowhere"])
+def test_where_the_pointer_is_torn_what_is_open_goes_on_answering(world, config, now, harm, monkeypatch):
+    monkeypatch.setattr("feature_repo.live.RETRY_SECONDS", 0.0)
+    world.write(FIRST, users=USERS)
+    publish(world.home, config=config, day=FIRST)
+    reader = FeatureLookup(world.home, config=config)
+    pointer = world.home.feature_store / "feature_store.yaml"
+    whole = pointer.read_text()
+    torn = {"empty": "", "no yaml": "{[", "to nowhere": whole.replace("000001-", "000009-")}
+    pointer.unlink()
+    if harm != "gone":
+        pointer.write_text(torn[harm])
+        with pytest.raises(PublishError):
+            FeatureLookup(world.home, config=config)
+    assert reader.get("user_profile", "ann", now=now).is_found
+    pointer.unlink(missing_ok=True)
+    pointer.write_text(whole)
+    world.write(SECOND, users={"new": "tea"})
+    publish(world.home, config=config, day=SECOND)
+    assert reader.get("user_profile", "new", now=now).is_found

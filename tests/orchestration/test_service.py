@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 import schemathesis
@@ -22,11 +23,18 @@ from schemathesis.specs.openapi.checks import (
 )
 from starlette.testclient import TestClient
 
+from feature_repo.generations import GenerationStore
 from ml.contracts import CONTRACTS
+from ml.contracts.outputs import RELEASE_DECISIONS
+from ml.errors import FeedbackError
 from ml.ranking.paths import path_exists
 from orchestration.answers import query_answers
 from orchestration.encoders import encoder_of_day
 from serving.app import RULES, Served, build_service, service_app
+from serving.feedback.segments import read_accepted
+from serving.feedback.statements import UserFeedback
+from serving.recommending import Context, recommend
+from serving.schemas import RecommendRequest
 
 from .conftest import SEARCHER, World
 
@@ -281,6 +289,43 @@ def test_feedback_only_on_what_was_shown_to_whom_it_was_shown(client, clock, ask
     clock.now -= timedelta(hours=25)
 
 
+def test_a_disliked_item_stays_away_while_the_next_release_takes_over(client, service, ask, clock) -> None:
+    """What the next release knows is known to it alone: answers of the one before it still need to be told."""
+    answer = ask(user_id="switcher", k=3)
+    item = shown(answer)[0]
+    feedback(client, answer, item=item, kind="hide", user="switcher", key="switch")
+    recent, since = service.feedback.recent, service.live.current.knows_until
+    recent.come_into_force(clock() + timedelta(days=1))
+    assert item not in shown(ask(user_id="switcher", k=100))
+    recent.come_into_force(since)
+
+
+def test_feedback_is_logged_with_how_the_item_was_shown(scope, client, service, clock) -> None:
+    answer = answered_with(service, clock, reranking={"exploration": 0.5}, user_id="explorer", k=4)
+    drawn = answer.items[-1]
+    assert drawn.propensity is not None
+    for said in ("first", "again"):
+        other = answer if said == "first" else answered_with(service, clock, reranking={}, user_id="explorer", k=100)
+        feedback(client, {"impression": other.impression}, item=drawn.item_id, kind="like", user="explorer", key="shown")
+    (kept,) = (
+        found.feedback
+        for found in read_accepted(scope.home.feedback, since=datetime.min.replace(tzinfo=UTC))
+        if found.feedback.key == "shown"
+    )
+    assert (kept.shown.release_id, kept.shown.rank) == (answer.release, drawn.rank)
+    assert kept.shown.propensity == pytest.approx(drawn.propensity)
+
+
+def test_what_cannot_be_kept_is_told_without_where(client, service, ask, monkeypatch) -> None:
+    async def fails(_):
+        raise FeedbackError("the feedback log /srv/secret/place cannot be written")
+
+    monkeypatch.setattr(service.feedback, "accept", fails)
+    found = client.post("/v1/feedback", json={"id": "f", "user_id": "u", "kind": "text", "text": "a"})
+    assert (found.status_code, found.headers["retry-after"]) == (503, "5")
+    assert "/srv" not in found.text
+
+
 def test_the_same_request_has_the_same_answer(ask, users) -> None:
     first, second = (ask(user_id=users[5], k=20, diversity=0.5) for _ in range(2))
     assert shown(first) == shown(second)
@@ -319,6 +364,62 @@ def test_requests_that_are_none_say_what_is_wrong(client) -> None:
     assert client.post("/v1/recommend", content=b"{").status_code == 422
     assert client.get("/v1/nothing").status_code == 404
     assert "this service gives 100 items at once" in client.post("/v1/recommend", json={"k": 101}).json()["detail"]
+
+
+def test_the_release_is_what_the_pointer_names_whatever_the_day_was_made_by_since(world, tmp_path) -> None:
+    """As after a rollback of a corrected day, whose tables are the correction's."""
+    copy = world.copied(tmp_path / "home").scope()
+    live = GenerationStore(copy.home).live()
+    row = copy.store.read(RELEASE_DECISIONS, day=live.day).to_pylist()[0]
+    later = pa.Table.from_pylist([row | {"release_id": "20990101-000000000000"}], schema=RELEASE_DECISIONS.schema)
+    copy.store.write(RELEASE_DECISIONS, later, day=live.day)
+    service = build_service(served_of(copy))
+    assert service.live.current is not None, service.live.problem
+    assert service.live.current.release_id == live.release_id
+    service.feedback.close()
+    service.pusher.close()
+
+
+def answered_with(service, clock, *, reranking, said=UserFeedback(), **request):  # noqa: B008
+    """What a request is answered with under other rules of re-ranking."""
+    snapshot = service.live.current
+    config = snapshot.config.model_copy(update={"reranking": snapshot.config.reranking.model_copy(update=reranking)})
+    context = Context(said=said, request_id="r", now=clock(), inside_user_id=None)
+    return recommend(replace(snapshot, config=config), RecommendRequest(**request), context=context, signers=service.signers)
+
+
+def test_caps_hold_over_all_rungs_of_a_list_and_pages_go_on(service, clock) -> None:
+    # A text is answered from embedded items; filled up with what is popular, caps count both.
+    allow = service.live.current.catalogue.items.ids.to_pylist()
+    pages, cursor = [], None
+    while not pages or cursor:
+        answer = answered_with(service, clock, reranking={"caps": {"category": 1}}, text="tent", allow=allow, k=40, cursor=cursor)
+        pages, cursor = [*pages, answer.items], answer.cursor
+    for page in pages:
+        labels = [item.category for item in page if item.category]
+        assert len(set(labels)) == len(labels)
+    told = [item.item_id for page in pages for item in page]
+    assert len(pages) > 2
+    assert sorted(told) == sorted(allow), "caps bound a list, not what can be paged through"
+
+
+def test_a_pool_full_of_what_is_out_of_stock_empties_no_list(service, clock, monkeypatch) -> None:
+    monkeypatch.setattr("serving.answering.POOL_TIMES", 1)
+    monkeypatch.setattr("serving.answering.POOL_LEAST", 1)
+    catalogue = service.live.current.catalogue
+    brand_of = {item: of.get("brand", ()) for item, of in zip(catalogue.items.ids.to_pylist(), catalogue.attributes_I, strict=True)}
+    best = answered_with(service, clock, reranking={}, k=3)
+    gone = {brand for item in best.items for brand in brand_of[item.item_id]}
+    assert gone
+    answer = answered_with(service, clock, reranking={"stock_attribute": "brand", "out_of_stock_values": tuple(sorted(gone))}, k=3)
+    assert len(answer.items) == 3
+    assert not {brand for item in answer.items for brand in brand_of[item.item_id]} & gone
+
+
+@pytest.mark.parametrize("body", [r'{"filters": {"\ud83d": ["a"]}}', r'{"\ud83d": 1}', r'{"filters": {"a": ["\ud83d"]}}'])
+def test_half_a_surrogate_pair_is_refused_wherever_it_stands(client, body) -> None:
+    found = client.post("/v1/recommend", content=body, headers={"content-type": "application/json"})
+    assert (found.status_code, found.json()["type"]) == (422, "urn:interest-graph:problem:invalid-request")
 
 
 def test_no_more_is_computed_at_once_than_there_are_threads_for(client, scope) -> None:

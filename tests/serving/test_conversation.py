@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import pytest
 
-from serving.conversation import MOST_TURNS, Conversation, Understood, understand
+from serving.conversation import MOST_TURNS, MOST_UNWANTED_TEXTS, Conversation, Understood, understand
 
 TITLES = {"i1": "Blue Tent", "i2": "Red Tent", "i3": "咖啡机"}
 
@@ -23,6 +23,9 @@ class Catalogue:
         "category": {"camping": "Camping"},
         "tags": {"hiking": "hiking", "camping": "camping"},
     }
+
+    def given(self, name, item):
+        return {"brand": ("Lumora",), "category": ("Home", "Home > Camping"), "tags": ("hiking", "camping")}[name] if item < 2 else ()
 
     def positions(self, item_ids):
         import numpy as np
@@ -62,6 +65,24 @@ def snapshot():
         ("the ninth one", [("more", "text", "", "the ninth one")]),
         ("more warm jackets", [("more", "text", "", "warm jackets")]),
         ("more like the third one", [("more", "nothing", "", "third")]),
+        ("not this brand", [("less", "attribute", "brand", "Lumora")]),
+        ("nothing from this brand, please", [("less", "attribute", "brand", "Lumora")]),
+        ("more of the second one's category", [("more", "attribute", "category", "Home > Camping")]),
+        ("no more of this brand", [("less", "attribute", "brand", "Lumora")]),
+        ("less of its brand", [("less", "text", "", "its brand")]),
+        ("not these tags", [("less", "text", "", "these tags")]),
+        ("less of that tag", [("less", "attribute", "tags", "hiking"), ("less", "attribute", "tags", "camping")]),
+        ("not the third brand", [("less", "nothing", "", "third brand")]),
+        ("不要这个牌子", [("less", "attribute", "brand", "Lumora")]),
+        ("不要这个品牌的", [("less", "attribute", "brand", "Lumora")]),
+        ("我不想要第二个的类别", [("less", "attribute", "category", "Home > Camping")]),
+        ("不要华为牌子", [("less", "attribute", "brand", "华为")]),
+        ("anything but hiking", [("less", "attribute", "tags", "hiking")]),
+        ("I don't want this", [("less", "item", "i2", "Red Tent")]),
+        ("I don’t like Lumora", [("less", "attribute", "brand", "Lumora")]),
+        ("please don't show me hiking", [("less", "attribute", "tags", "hiking")]),
+        ("Show me more like the second", [("more", "item", "i1", "Blue Tent")]),
+        ("i want a warm jacket", [("more", "text", "", "i want a warm jacket")]),
         ("  ,, ", []),
         ("", []),
     ],
@@ -100,6 +121,13 @@ def test_unwanted_texts_add_up_and_what_is_not_there_is_forgotten() -> None:
     assert talk.unwanted_texts == ("coffee", "tea")
     assert talk.text == "tents"
     assert len(talk.said) == 3
+
+
+def test_no_more_texts_are_kept_away_from_than_a_turn_may_cost() -> None:
+    said = [Understood("less", "text", "", f"text {number}") for number in range(MOST_UNWANTED_TEXTS + 5)]
+    talk = Conversation().then([Understood("less", "item", "i1", "Blue Tent"), *said])
+    assert talk.unwanted_texts == tuple(word.name for word in said[5:])
+    assert talk.ids("item", "less") == ("i1",)
 
 
 def test_a_state_stays_small_whatever_was_said() -> None:

@@ -8,10 +8,11 @@ from serving.access.look_ups import look_up_check
 
 KEYS = {"user_profile": "user_id", "item_features": "item_id"}
 SERVICE = {"feature_service": "user_profile"}
+FEATURES = {"item_features": {"title", "category"}}
 
 
 def problem(wish):
-    return look_up_check(KEYS.get, max_entities=3)(wish if isinstance(wish, bytes) else json.dumps(wish).encode())
+    return look_up_check(KEYS.get, max_entities=3, features_of=FEATURES.get)(wish if isinstance(wish, bytes) else json.dumps(wish).encode())
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,10 @@ def test_what_is_right_and_what_only_feast_can_say_passes(wish):
         ({**SERVICE, "entities": {"user_id": ["a"], "x": ["b", "c"]}}, "of the same length"),
         ({**SERVICE, "entities": {"item_id": ["a"]}}, "lack the key user_id"),
         ({"features": ["item_features:title"], "entities": {"user_id": ["a"]}}, "lack the key item_id"),
+        ({"features": ["item_features:titel"], "entities": {"item_id": ["a"]}}, "it holds category, title"),
+        ({"features": ["item_features:\ud800"], "entities": {"item_id": ["a"]}}, "holds no such feature"),
+        ({"features": ["item_features@v2:title"], "entities": {"item_id": ["a"]}}, "without @"),
+        ({"features": ["item_features:title"] * 2, "entities": {"item_id": ["a"]}}, "named twice"),
     ],
 )
 def test_a_mistake_is_told_as_one(wish, what):

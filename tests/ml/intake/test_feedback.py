@@ -12,7 +12,7 @@ from ml.intake.feedback import LOG, event_weights, with_feedback, without_feedba
 from ml.intake.files import find_files
 from ml.intake.ingest import landed_days
 from ml.intake.text import decoded_lines
-from serving.feedback.entry import Accepted, Feedback, to_line
+from serving.feedback.entry import Accepted, Feedback, ShownAs, to_line
 from tests.ml.intake.conftest import NOW, Shop
 
 YESTERDAY, TODAY = NOW.date() - timedelta(days=1), NOW.date()
@@ -61,7 +61,7 @@ def events(shop: Shop) -> list[tuple]:
 def test_every_kind_is_an_event_whatever_the_weights_name(shop) -> None:
     shop.say(
         line("1", kind="click", session_id="s1"),
-        line("2"),
+        line("2", shown=ShownAs("20240629-0123456789ab", rank=3, propensity=0.25)),
         line("3", kind="dislike"),
         line("4", kind="hide"),
         line("5", kind="purchase", value=2.0),

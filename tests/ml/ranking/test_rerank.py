@@ -87,6 +87,14 @@ def test_a_list_that_caps_shorten_says_so() -> None:
     assert found.shortfall == "3 of 5 places filled: 5 candidate(s), 2 left out by caps"
 
 
+def test_what_stands_above_already_counts_for_caps_and_variety() -> None:
+    capped = RerankingConfig(caps={"category": 2})
+    assert listed(ranked(FIVE, items=[1, 2, 3, 4], config=capped, above=np.array([0]))) == [1, 3, 4]
+    assert listed(ranked(FIVE, items=[2, 3], config=capped, above=np.array([0, 1]))) == [3]
+    alike = facts(["a", "b", "c"], vectors=[[1, 0], [1, 0], [0, 1]])
+    assert listed(ranked(alike, items=[1, 2], k=1, diversity=0.9, above=np.array([0]))) == [2]
+
+
 def test_seen_and_out_of_stock_items_are_left_out_and_counted() -> None:
     found = ranked(facts(list("abcde"), gone=(1, 2)), seen=np.array([0, 1]))
     assert listed(found) == [3, 4]

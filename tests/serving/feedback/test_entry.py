@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.feedback.entry import KINDS, Accepted, Feedback, from_line, is_whole, to_line
+from serving.feedback.entry import KINDS, Accepted, Feedback, ShownAs, from_line, is_whole, to_line
 
 AT = datetime(2024, 6, 30, 12, 0, 0, 5, tzinfo=timezone(timedelta(hours=8)))
 WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=40).filter(str.strip)
@@ -19,6 +19,7 @@ SAID = st.builds(
     value=st.floats(allow_nan=False, allow_infinity=False),
     text=WORDS,
     session_id=st.none() | WORDS,
+    shown=st.none() | st.builds(ShownAs, WORDS, st.integers(1, 100), st.floats(1e-6, 1)),
 )
 
 
@@ -28,6 +29,7 @@ def test_a_line_says_what_was_said(said: Feedback) -> None:
     line = to_line(Accepted(said, AT))
     assert line.count(b"\n") == 1
     assert from_line(line) == Accepted(said, AT)
+    assert from_line(line).feedback.shown == said.shown
 
 
 @settings(deadline=None)

@@ -161,6 +161,16 @@ def test_a_newer_release_drops_what_it_knows_and_the_older_one_brings_it_back() 
     assert (found.users(), events(found)) == ([], [])
 
 
+def test_who_still_asks_the_release_before_is_told_what_it_does_not_know() -> None:
+    found = recent(*[accepted(f"k{n}", days=n) for n in range(4)])
+    found.come_into_force(NOON)
+    found.come_into_force(NOON + timedelta(days=2))
+    assert len(found.of("inside u1", since=NOON).statements) == 4
+    assert len(found.of("inside u1", since=NOON + timedelta(days=2)).statements) == 2
+    found.come_into_force(NOON + timedelta(days=3))
+    assert len(found.of("inside u1", since=NOON).statements) == 2, "nobody asks the one before that"
+
+
 def test_appends_during_a_change_of_release_are_not_lost() -> None:
     reading, go_on = threading.Event(), threading.Event()
 
