@@ -97,7 +97,10 @@ def resize(driver: Chrome, *, width: int, height: int) -> None:
 
 def settle(driver: Chrome) -> None:
     """Wait until the page shows everything that was asked for; two minutes at most, for the machine may be busy."""
-    is_settled = "return document.readyState === 'complete' && !document.body.hasAttribute('aria-busy')"
+    is_settled = (
+        "return document.readyState === 'complete' && document.body.dataset.begun === location.hash"
+        " && !document.body.hasAttribute('aria-busy')"
+    )
     WebDriverWait(driver, 120, poll_frequency=0.05).until(lambda driver: driver.execute_script(is_settled))
 
 
