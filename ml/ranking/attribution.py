@@ -27,6 +27,8 @@ Floats = npt.NDArray[np.float64]
 
 # Kinds of reasons without a path, told where no path is worth anything.
 RUNGS = ("popular", "new")
+# Where paths of somebody without an id start.
+SESSION = "session"
 # Likes among which the nearest are looked for; of more, those that weigh most.
 _MOST_LIKES = 1000
 
@@ -108,7 +110,7 @@ class Attributor:
         self._is_chinese_I = np.asarray(is_chinese(self._names["item"], language=language), dtype=np.bool_)
 
     def explain(self, without: ScoresWithout, *, item_K: IntArray, user_id: str) -> list[tuple[Reason, ...]]:
-        """The reasons of each item, of largest share first, at least one. The user need not be in the graph.
+        """The reasons of each item, of largest share first, at least one. The user need not be in the graph, or have an id.
 
         Scores are asked for once, with up to 1 + `max_likes` + `max_interests` histories.
         """
@@ -209,7 +211,7 @@ class Attributor:
         ]
 
     def _path(self, found: _Found, *, item: int, user: int, user_id: str) -> tuple[str, ...]:
-        start, end = f"user:{user_id}", self._label("item", item)
+        start, end = f"user:{user_id}" if user_id else SESSION, self._label("item", item)
         if found.kind == "interest":
             return (start, HAS_INTEREST.relation, self._label("interest", found.node), ABOUT.relation, end)
         if found.kind in RUNGS:

@@ -79,6 +79,11 @@ def test_an_interest_is_worth_all_likes_behind_it_and_a_like_its_own(make) -> No
     assert found[0].names == ("hiking", "Trail boot", "Tent")
 
 
+def test_likes_of_a_session_are_nobodys(make) -> None:
+    (found,) = ask(make(), {("boot", "tent"): 0.3, ("jacket", "tent"): 0.2}, "tent", user="")
+    assert all(one.path[0] == "session" for one in found)
+
+
 def test_a_like_leads_on_by_what_both_items_are_about(make) -> None:
     edges = [edge for edge in WORLD if edge[1] != "has_interest"]
     (found,) = ask(make(edges), {("boot", "tent"): 0.3, ("jacket", "tent"): 0.2}, "tent")
