@@ -18,12 +18,16 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz", responses=documented(503))
 async def readyz(service: TheService) -> dict[str, str | bool | None]:
-    """A release is in memory; `problem` says why the next one could not be read, if so."""
-    found = service.live.current
+    """A release is in memory; `problem` says whether the next one could not be read.
+
+    Anybody may ask: why it could not, which names files, is for the log.
+    """
+    found, is_stuck = service.live.current, service.live.problem is not None
     if found is None:
-        detail = service.live.problem or "the first release is still being read"
-        raise Refused(Problem(503, "not-ready", detail, {"retry-after": "5"}))
-    return {"status": "ready", "release": found.release_id, "day": found.day.isoformat(), "problem": service.live.problem}
+        detail = "no release can be read" if is_stuck else "the first release is still being read"
+        raise Refused(Problem(503, "not-ready", f"{detail}; the service's log says more", {"retry-after": "5"}))
+    problem = "the next release cannot be read; the service's log says why" if is_stuck else None
+    return {"status": "ready", "release": found.release_id, "day": found.day.isoformat(), "problem": problem}
 
 
 @router.get("/metrics", response_class=PlainTextResponse, responses=documented(*GUARDED))

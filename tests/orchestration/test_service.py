@@ -120,6 +120,13 @@ def test_it_is_ready_and_says_which_release_answers(client, service, ask, world)
     assert (answer["age_seconds"], answer["is_stale"]) == (3 * 3600, False)
 
 
+def test_who_may_not_ask_learns_of_no_file(client, service, monkeypatch) -> None:
+    monkeypatch.setattr(service.live, "problem", "/some/where/tables: is missing")
+    ready = client.get("/readyz")
+    assert "log says why" in ready.json()["problem"]
+    assert "/some" not in ready.text
+
+
 @pytest.mark.parametrize(
     ("request_", "rung"),
     [
