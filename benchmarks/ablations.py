@@ -19,7 +19,7 @@ import scipy.sparse as sp
 from benchmarks.program import real_dataset_files
 from benchmarks.published.questions import withhold
 from benchmarks.report import Options, Row, asked, parse_options, publish
-from benchmarks.windows import MOST_WINDOWS, View, Window, fit_hybrid, interval, tables_of, tested_users, windows_of
+from benchmarks.windows import MOST_WINDOWS, View, Window, fit_hybrid, interval, rng_of, tables_of, tested_users, windows_of
 from ml.config import PipelineConfig
 from ml.evaluation.harness import evaluate
 from ml.evaluation.rankings import Scorer
@@ -136,10 +136,10 @@ def measure_withheld(tables: TrainingTables, config: PipelineConfig) -> Window:
 def _fit_withheld(variant: Variant, *, early: ModelInputs, inputs: ModelInputs, chosen_UI: sp.csr_array, config: PipelineConfig) -> Hybrid:
     settings = variant.change(config)
     tuned = Hybrid.of(settings.hybrid, model=settings.model)
-    tuned.fit(variant.view(early), rng=np.random.default_rng(config.model.seed), validation_UI=chosen_UI.astype(bool))
+    tuned.fit(variant.view(early), rng=rng_of(config), validation_UI=chosen_UI.astype(bool))
     network = tuned.gnn.chosen_config if tuned.gnn else settings.model
     model = Hybrid.of(settings.hybrid, model=network, choices=tuned.choices)
-    return model.fit(variant.view(inputs), rng=np.random.default_rng(config.model.seed))
+    return model.fit(variant.view(inputs), rng=rng_of(config))
 
 
 def without_pairs(tables: TrainingTables, pairs_UI: sp.csr_array, *, inputs: ModelInputs) -> TrainingTables:

@@ -21,7 +21,7 @@ import scipy.sparse as sp
 from benchmarks.intervals import with_interval
 from benchmarks.program import real_dataset_files
 from benchmarks.report import Options, Row, asked, parse_options, publish
-from benchmarks.windows import fit_hybrid, tables_of
+from benchmarks.windows import fit_hybrid, rng_of, tables_of
 from ml.config import PipelineConfig
 from ml.evaluation.metrics import accuracy
 from ml.evaluation.split import global_time_split
@@ -147,7 +147,7 @@ def _trained_again(
     """Scores of the users `asked`, shape [T, I], by the same settings and choices fitted with their `likes` too."""
     inputs = replace(known, interactions=pa.concat_tables([known.interactions, likes])).inputs(config=config, as_of=end)
     network = ours.gnn.config if ours.gnn else config.model
-    again = Hybrid.of(config.hybrid, model=network, choices=ours.choices).fit(inputs, rng=np.random.default_rng(config.model.seed))
+    again = Hybrid.of(config.hybrid, model=network, choices=ours.choices).fit(inputs, rng=rng_of(config))
     return again.score(inputs.users.positions(asked.ids))
 
 

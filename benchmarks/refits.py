@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from benchmarks.program import real_dataset_files
 from benchmarks.report import Cost, Options, Row, asked, costed, parse_options, publish
-from benchmarks.windows import MOST_WINDOWS, Window, interval, tables_of, tested_users, windows_of
+from benchmarks.windows import MOST_WINDOWS, Window, interval, rng_of, tables_of, tested_users, validation_slice, windows_of
 from ml.config import PipelineConfig
 from ml.config.pipeline import ModelConfig
 from ml.contracts.contract import TIMESTAMP
@@ -87,10 +87,9 @@ def _fits(
     tables: TrainingTables, split: TimeSplit, *, config: PipelineConfig, network: ModelConfig | None = None, start: Fits | None = None
 ) -> Fits:
     """Choose on the validation slice, from nothing or from the older fits' networks, then fit what is measured."""
-    early = tables.inputs(config=config, as_of=split.validation_start)
-    validation = held_out(tables.interactions, inputs=early, start=split.validation_start, end=split.test_start)
+    early, validation_UI = validation_slice(tables, split=split, config=config)
     tuned = Hybrid.of(config.hybrid, model=network or config.model).fit(
-        early, rng=_rng(config), validation_UI=validation.relevant_UI, start=_state(start.tuned if start else None)
+        early, rng=rng_of(config), validation_UI=validation_UI, start=_state(start.tuned if start else None)
     )
     chosen = network or (tuned.gnn.chosen_config if tuned.gnn else config.model)
     evaluated = _fit(
@@ -109,15 +108,11 @@ def _fit(
     start: Hybrid | None = None,
 ) -> Hybrid:
     inputs = tables.inputs(config=config, as_of=moment)
-    return Hybrid.of(config.hybrid, model=network, choices=choices).fit(inputs, rng=_rng(config), start=_state(start))
+    return Hybrid.of(config.hybrid, model=network, choices=choices).fit(inputs, rng=rng_of(config), start=_state(start))
 
 
 def _state(hybrid: Hybrid | None) -> NetworkState | None:
     return hybrid.gnn.network_state if hybrid and hybrid.gnn else None
-
-
-def _rng(config: PipelineConfig) -> np.random.Generator:
-    return np.random.default_rng(config.model.seed)
 
 
 def _row(name: str, *, way: str, windows: list[Window]) -> Row:

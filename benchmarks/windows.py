@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import scipy.sparse as sp
 
 from benchmarks.intervals import with_interval
 from benchmarks.program import dataset_option, environment, run_program
@@ -86,19 +87,28 @@ def fit_hybrid(
 
     `view` changes what is known, in both fits alike.
     """
-    early = tables.inputs(config=config, as_of=split.validation_start)
-    validation = held_out(tables.interactions, inputs=early, start=split.validation_start, end=split.test_start)
-    tuned = Hybrid.of(config.hybrid, model=config.model).fit(view(early), rng=_rng(config), validation_UI=validation.relevant_UI)
+    early, validation_UI = validation_slice(tables, split=split, config=config)
+    tuned = Hybrid.of(config.hybrid, model=config.model).fit(view(early), rng=rng_of(config), validation_UI=validation_UI)
     network = tuned.gnn.chosen_config if tuned.gnn else config.model
-    return Hybrid.of(config.hybrid, model=network, choices=tuned.choices).fit(view(inputs), rng=_rng(config))
+    return Hybrid.of(config.hybrid, model=network, choices=tuned.choices).fit(view(inputs), rng=rng_of(config))
 
 
 def fit_network(model: Network, tables: TrainingTables, *, split: TimeSplit, inputs: ModelInputs, config: PipelineConfig) -> Network:
     """A network by itself, as `fit_hybrid` fits the one in the pool: epochs and correction chosen on the validation slice."""
+    early, validation_UI = validation_slice(tables, split=split, config=config)
+    model.fit(early, rng=rng_of(config), validation_UI=validation_UI)
+    return model.as_chosen().fit(inputs, rng=rng_of(config))
+
+
+def validation_slice(tables: TrainingTables, *, split: TimeSplit, config: PipelineConfig) -> tuple[ModelInputs, sp.csr_array]:
+    """What is known before the slice, and the new likes in it that are chosen by, [U, I]."""
     early = tables.inputs(config=config, as_of=split.validation_start)
-    validation = held_out(tables.interactions, inputs=early, start=split.validation_start, end=split.test_start)
-    model.fit(early, rng=_rng(config), validation_UI=validation.relevant_UI)
-    return model.as_chosen().fit(inputs, rng=_rng(config))
+    return early, held_out(tables.interactions, inputs=early, start=split.validation_start, end=split.test_start).relevant_UI
+
+
+def rng_of(config: PipelineConfig) -> np.random.Generator:
+    """The generator that a fit starts from."""
+    return np.random.default_rng(config.model.seed)
 
 
 def interval(windows: Sequence[Window], *, metric: str, model: str, other: str | None = None) -> str:
@@ -119,7 +129,3 @@ def mean_by_user(windows: Sequence[Window], *, metric: str, model: str) -> Metri
 def tested_users(windows: Sequence[Window]) -> int:
     """Users tested in any window."""
     return len({user for window in windows for user in window.user_ids})
-
-
-def _rng(config: PipelineConfig) -> np.random.Generator:
-    return np.random.default_rng(config.model.seed)
