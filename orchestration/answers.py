@@ -86,15 +86,16 @@ def popular_items(scope: Scope, *, k: int, day: date | None) -> list[dict[str, A
 def query_answers(scope: Scope, query: str, *, k: int, day: date | None) -> list[dict[str, Any]]:
     """Items near to a text in meaning or words, or joined by the graph to what it names, each with the interest points that match."""
     day = day or newest_partition(scope, "item_embeddings")
-    encoder = encoder_of_day(scope, day)
+    encoder, question = encoder_of_day(scope, day), scope.config.question
+    embeddings, points, items = (read_table(scope, name, day=day) for name in ("item_embeddings", "interest_points", "items"))
     ranked = answer_query(
         encoder.encode([query], kind="query").vectors_ND[0],
         space_id=encoder.space.space_id,
-        item_embeddings=read_table(scope, "item_embeddings", day=day),
-        interest_points=read_table(scope, "interest_points", day=day),
+        item_embeddings=embeddings,
+        interest_points=points,
         item_interests=read_table(scope, "item_interests", day=day),
-        knowledge=_knowledge(scope, day=day) if scope.config.question.graph_weight > 0 else None,
-        words=_words(scope, day=day) if scope.config.question.word_weight > 0 else None,
+        knowledge=_knowledge(scope, day=day, embeddings=embeddings, points=points, items=items) if question.graph_weight > 0 else None,
+        words=WordIndex.of(items, item_embeddings=embeddings, weight=question.word_weight) if question.word_weight > 0 else None,
         k=k,
         text=query,
         language=scope.dataset.language,
@@ -103,19 +104,11 @@ def query_answers(scope: Scope, query: str, *, k: int, day: date | None) -> list
     return [{**row, "title": names[row["item_id"]]} for row in ranked]
 
 
-def _knowledge(scope: Scope, *, day: date) -> Knowledge:
+def _knowledge(scope: Scope, *, day: date, embeddings: pa.Table, points: pa.Table, items: pa.Table) -> Knowledge:
     """The day's graph without its users, as questions pass it."""
-    edges, embeddings, points, triples, items = (
-        read_table(scope, name, day=day) for name in ("interest_graph", "item_embeddings", "interest_points", "knowledge_graph", "items")
-    )
+    edges, triples = (read_table(scope, name, day=day) for name in ("interest_graph", "knowledge_graph"))
     names = Names.from_tables(items=items, interest_points=points, knowledge_graph=triples)
     return Knowledge.of(edges, item_embeddings=embeddings, interest_points=points, names=names, config=scope.config.question)
-
-
-def _words(scope: Scope, *, day: date) -> WordIndex:
-    """The words of the day's items, as questions meet them."""
-    items, embeddings = (read_table(scope, name, day=day) for name in ("items", "item_embeddings"))
-    return WordIndex.of(items, item_embeddings=embeddings, weight=scope.config.question.word_weight)
 
 
 def similar(scope: Scope, *, kind: str, identifier: str, k: int, day: date | None) -> list[dict[str, Any]]:
