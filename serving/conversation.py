@@ -48,7 +48,7 @@ _ATTRIBUTE_WORDS = {
     "颜色": "color",
     "材质": "material",
 }
-_OF_SHOWN = re.compile(r"^(.+?)(?:'s|’s|的)?\s*(?:\s(\S+)|(品牌|牌子|类别|类|标签|颜色|材质))$")
+_OF_SHOWN = re.compile(rf"^(.+?)(?:'s|’s|的)?\s*(?:\s(\S+)|({'|'.join(word for word in _ATTRIBUTE_WORDS if not word.isascii())}))$")
 MOST_TURNS = 50
 # Each is read anew on every turn, which costs as much as a text that is looked for.
 MOST_UNWANTED_TEXTS = 8
